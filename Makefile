@@ -1,0 +1,48 @@
+# Each target sets itself up: `make results` on a fresh machine makes .venv, installs, and runs.
+PYTHON ?= python3
+CONFIG ?= config/default.yaml
+BIN := .venv/bin
+
+.PHONY: help results full test lint report docs clean
+
+help:
+	@echo "make results               all laws of the default grid: runs, fits, figures and tables under results/"
+	@echo "make results CONFIG=FILE   the same for another grid, such as config/smoke.yaml (minutes)"
+	@echo "make full LAW=depth        one law of the full grid (hours, resumable)"
+	@echo "make report                results/report.html: one offline file with every figure and table"
+	@echo "make test                  linters, types, architecture and tests"
+	@echo "make docs                  the manual as a web site under site/"
+	@echo "make clean                 remove generated results"
+
+# made again when the requirements change
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,hub]'
+	touch $@
+
+results: .venv/.installed
+	$(BIN)/snakemake --configfile $(CONFIG)
+
+full: .venv/.installed
+	$(BIN)/snakemake --configfile config/full.yaml results/figures/$(LAW).pdf results/tables/$(LAW).tex
+
+report: results
+	$(BIN)/snakemake --configfile $(CONFIG) --report results/report.html
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+test: lint
+	$(BIN)/python -m pytest
+
+docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf results/text results/runs results/shards results/logs results/tables results/fits results/figures results/report.html

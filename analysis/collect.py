@@ -1,0 +1,172 @@
+"""From run folders to tables: one row a run, one long table of measurements, and where each run came from."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curselab.contract import check_frame, check_record, table
+from curselab.errors import InputError
+from curselab.files import write_text, write_with
+
+_FACTS = "git_revision git_dirty code_sha256 text_sha256 python torch lightning numpy device threads wall_s cpu_s"
+_PROVENANCE = tuple(_FACTS.split())
+_ARROW = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+_PANDAS = {"string": "string", "int64": "Int64", "float64": "float64"}
+
+
+def collect(shards: Sequence[Path], runs: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Gather the finished runs that the shards name.
+
+    Parameters
+    ----------
+    shards : sequence of Path
+        JSON files that list the runs of a shard, as ``{"runs": [{"run_id": ...}, ...]}``.
+    runs : Path
+        Folder with one folder a run, named by its run id.
+
+    Returns
+    -------
+    tuple of three DataFrames
+        Tables ``runs`` and ``metrics`` of the contract, and one row of provenance a run, null where a fact is not recorded.
+
+    Raises
+    ------
+    InputError
+        A run is not complete, is damaged, is not the run its folder says, or is named by two shards; the file is named.
+    """
+    owner: dict[str, Path] = {}
+    for shard in shards:
+        for run_id in _run_ids(shard):
+            if run_id in owner:
+                raise InputError(f"{shard}: run {run_id} is in {owner[run_id]} too, a run belongs to one shard")
+            owner[run_id] = shard
+    folders = [runs / run_id for run_id in sorted(owner)]
+    summaries = [_summary(folder) for folder in folders]
+    metrics = [_metrics(folder) for folder in folders]
+    sources = [_provenance(folder) for folder in folders]
+    return (
+        check_frame("runs", pd.DataFrame(summaries, columns=list(table("runs").names)), where="runs"),
+        check_frame("metrics", _concat(metrics), where="metrics"),
+        pd.DataFrame(sources, columns=["run_id", *_PROVENANCE]),
+    )
+
+
+def write_tables(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame, provenance: pd.DataFrame) -> None:
+    """Write ``runs.parquet``, ``runs.csv``, ``metrics.parquet`` and ``provenance.csv``, each whole or not at all.
+
+    All but ``provenance.csv``, which holds the clock times, have the same bytes whenever the runs are the same.
+    """
+    write_with(folder / "runs.parquet", lambda path: pq.write_table(_arrow("runs", runs), path))
+    write_with(folder / "metrics.parquet", lambda path: pq.write_table(_arrow("metrics", metrics), path))
+    write_text(folder / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "provenance.csv", provenance.to_csv(index=False, lineterminator="\n"))
+
+
+def read_runs(path: str | Path) -> pd.DataFrame:
+    """Read a table of runs, CSV or parquet by its ending, and check it against ``results/contract.yaml``.
+
+    Raises
+    ------
+    InputError
+        The file is missing, is neither, or holds a value that the contract does not allow.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, a table of runs is needed (results/tables/*/runs.parquet)")
+    if path.suffix == ".parquet":
+        return check_frame("runs", _read_parquet(path), where=path)
+    if path.suffix != ".csv":
+        raise InputError(f"{path}: a file ending in .csv or .parquet is needed")
+    dtypes = {column.name: _PANDAS[column.dtype] for column in table("runs").columns}
+    try:
+        frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
+    except (ValueError, OverflowError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a table of runs, {_one_line(error)} (see results/contract.yaml)") from None
+    return check_frame("runs", frame, where=path)
+
+
+def _run_ids(shard: Path) -> list[str]:
+    content = _read_json(shard)
+    try:
+        return [str(run["run_id"]) for run in content["runs"]]
+    except (KeyError, TypeError):
+        raise InputError(f'{shard}: not a shard, {{"runs": [{{"run_id": ...}}, ...]}} is needed') from None
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    path = folder / "summary.json"
+    record = _read_json(path)
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: one record of the table runs is needed")
+    try:
+        check_record("runs", record)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if record["run_id"] != folder.name:
+        raise InputError(f"{path}: run_id is {record['run_id']}, but its folder is {folder.name}; move it back")
+    return record
+
+
+def _metrics(folder: Path) -> pd.DataFrame:
+    path = folder / "metrics.parquet"
+    frame = check_frame("metrics", _read_parquet(path), where=path)
+    strange = frame.loc[frame["run_id"] != folder.name, "run_id"]
+    if len(strange):
+        raise InputError(f"{path}: run_id is {strange.iloc[0]}, but its folder is {folder.name}; move it back")
+    return frame
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    facts = _flatten(_read_json(folder / "provenance.json"))
+    # a fact may sit at any depth, such as packages.torch
+    found = {name: next((facts[key] for key in facts if f"_{key}".endswith(f"_{name}")), None) for name in _PROVENANCE}
+    return {"run_id": folder.name} | found
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: fact
+        for key, item in value.items()
+        for name, fact in _flatten(item, f"{prefix}_{key}" if prefix else key).items()
+    }
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing, so the run or shard is not complete; start it again") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as JSON, {_one_line(error)}") from None
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        # whole numbers stay whole beside nulls
+        frame: pd.DataFrame = pq.read_table(path).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        return frame
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing, so the run is not complete; start it again") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: damaged or cut short, {_one_line(error)}; delete it and start again") from None
+
+
+def _arrow(name: str, frame: pd.DataFrame) -> pa.Table:
+    schema = pa.schema([pa.field(column.name, _ARROW[column.dtype], column.nullable) for column in table(name).columns])
+    # pandas' own metadata would put its version into the bytes
+    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+
+
+def _concat(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(table("metrics").names))
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,79 @@
+"""Fit files: a law fitted to a table of runs, as JSON that is the same whenever the runs are."""
+
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.collect import read_runs
+from analysis.laws.registry import find
+from curselab.errors import InputError
+from curselab.files import write_json
+
+_PACKAGES = ("numpy", "scipy", "pandas")
+
+
+def fit_file(law: str, runs: Path, out: Path) -> Any:
+    """Fit a law with its defaults to a table of runs and write the result with what it rests on.
+
+    Parameters
+    ----------
+    law : str
+        A name of ``analysis.laws.registry``.
+    runs : Path
+        Table of runs, CSV or parquet. Of a table with several sweeps, the one named like the law is fitted.
+    out : Path
+        JSON file; it holds no clock times.
+
+    Returns
+    -------
+    ScalingFit or CapacityGapFit
+        The result of the law, as ``read_fit`` reads it back.
+    """
+    entry = find(law)
+    result = entry.load_fit()(select_sweep(read_runs(runs), law, where=runs))
+    write_json(
+        out,
+        {
+            "law": law,
+            "result": result.to_dict(),
+            "inputs": {"runs_sha256": hashlib.sha256(runs.read_bytes()).hexdigest()},
+            "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
+        },
+    )
+    return result
+
+
+def read_fit(path: str | Path) -> Any:
+    """Read a fit file back into the result object of its law.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is no fit file.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        law, result = content["law"], content["result"]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, a fit is needed (results/fits/*.json)") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: not a fit file; fit the runs again") from None
+    try:
+        return find(law).load_result().from_dict(result)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def select_sweep(runs: pd.DataFrame, law: str, *, where: str | Path) -> pd.DataFrame:
+    """Return the rows of the sweep named like the law, or all rows of a table with one sweep."""
+    sweeps = sorted(runs["sweep"].unique())
+    if len(sweeps) == 1:
+        return runs
+    if law not in sweeps:
+        raise InputError(f"{where}: sweeps {', '.join(sweeps)} are there, one named {law} is needed")
+    return runs[runs["sweep"] == law].reset_index(drop=True)

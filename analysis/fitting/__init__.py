@@ -1,0 +1,1 @@
+"""Solver, bootstrap, shape tests and result objects; nothing here knows any law."""

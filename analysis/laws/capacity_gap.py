@@ -1,0 +1,307 @@
+r"""The best teacher for a student, and how it grows with the student.
+
+.. math:: \ln N_T^*(N_S) = a + b \ln N_S, \qquad k = N_T^* / N_S \text{ where } b = 1
+
+====================  ==========================================================  ======================
+symbol                meaning                                                     unit
+====================  ==========================================================  ======================
+:math:`N_S`           student's parameters (without embedding, Kaplan)            parameters
+:math:`N_T`           teacher's parameters, counted the same way                  parameters
+:math:`N_T^*`         teacher that gives the student its lowest loss              parameters
+:math:`a, b`          intercept and exponent of the law                           ln(parameters), 1
+:math:`k`             ratio of teacher to student                                 1
+====================  ==========================================================  ======================
+
+Source: Zhang et al. (2023), Towards the Law of Capacity Gap in Distilling Language Models, arXiv:2311.07052, who report
+:math:`N_T^* = 2.498 N_S - 11.498` (millions) for students cut out of their own teacher; Busbridge et al. (2025), Distillation
+Scaling Laws, arXiv:2502.08606, whose coefficients imply a ratio near 9 for fresh students of compute-optimal teachers.
+
+For each student, a parabola in :math:`\ln N_T` through the points within an octave of the lowest one (five points where there
+are) gives the optimum; see :mod:`analysis.laws.capacity_gap_student`. The law over students is fitted only to optima that are
+identified: the lowest loss is inside the grid, both the fall and the rise are significant after Holm's correction, larger
+teachers are better ones, and 90 % of resamples have an optimum inside. Four such students over a factor of eight are needed.
+
+Known failures: a parabola puts the optimum too high where the fall is steeper than the rise, by nearly the same factor for all
+students, so trust :math:`b` before :math:`k` (in the exact :mod:`analysis.laws.kernel_toy`, k is 17 % high and b 4 % low); one teacher a size means that a lucky teacher looks like a good size, which no
+interval here covers; undertrained large teachers make an optimum of their own; a high :math:`R^2` does not show :math:`b = 1`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import t as student_t
+
+from analysis.columns import drop_diverged, positive, require_columns
+from analysis.fitting.result import Bootstrap, Counts, Note, Status, check_level, from_plain, to_plain
+from analysis.laws.capacity_gap_law import AcrossStudents, across_students
+from analysis.laws.capacity_gap_student import Cells, StudentGap, draft, judge
+from curselab.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLaw:
+    """A law read from a paper: teacher = ratio * student + offset, in parameters."""
+
+    label: str
+    ratio: float
+    offset: float
+    source: str
+    trust: Literal["primary", "secondary", "derived"]
+    """primary: read in the paper or its code; secondary: quoted by others; derived: computed from what is printed."""
+
+
+PUBLISHED = (
+    PublishedLaw(
+        "Zhang et al. 2023",
+        2.498,
+        -11.498e6,
+        "arXiv:2311.07052 v4, T = 2.498 S - 11.498; the unit of the intercept is not stated, only millions make sense",
+        "secondary",
+    ),
+    PublishedLaw(
+        "Busbridge et al. 2025",
+        9.0,
+        0.0,
+        "arXiv:2502.08606, table 6, optimum for teachers at 20 tokens a parameter and students at 160 to 1000: 8.3 to 11",
+        "derived",
+    ),
+)
+
+# what must not differ between teachers of one student, or the comparison is of something else
+_FIXED = ("tokens", "temperature", "distill_weight", "learning_rate", "context", "tokenizer", "text_sha256", "eval_tokens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityGapFit:
+    """Best teachers of all students and the law over them."""
+
+    law: str = "capacity_gap"
+    students: tuple[StudentGap, ...]
+    across: AcrossStudents
+    level: float
+    counts: Counts
+    bootstrap: Bootstrap
+    warnings: tuple[Note, ...]
+    settings: dict[str, str | float | int]
+
+    @property
+    def status(self) -> Status:
+        """Of the law over students."""
+        return self.across.status
+
+    @property
+    def params(self) -> "pd.Series[float]":
+        """``k``, ``a`` and ``b``; NaN where the law is not identified."""
+        return pd.Series({"k": self.across.k, "a": self.across.a, "b": self.across.b}, dtype="float64")
+
+    def conf_int(self) -> pd.DataFrame:
+        """Intervals of ``k`` and ``b`` at the level of the fit; NaN where the law is not identified."""
+        c = self.across
+        bounds = {"k": (c.k_lower, c.k_upper), "b": (c.b_lower, c.b_upper)}
+        return pd.DataFrame.from_dict(bounds, orient="index", columns=["lower", "upper"], dtype="float64")
+
+    def predict(self, students: ArrayLike) -> pd.DataFrame:
+        """Best teacher by the law over students, with its interval.
+
+        Parameters
+        ----------
+        students : array_like
+            Student sizes, parameters, ``(n,)``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``student``, ``teacher``, ``lower``, ``upper`` (parameters); NaN where the law is not identified.
+        """
+        N = np.atleast_1d(np.asarray(students, dtype=float))
+        c = self.across
+        if c.a is None or c.b is None:
+            return pd.DataFrame({"student": N, "teacher": np.nan, "lower": np.nan, "upper": np.nan})
+        x = np.log(N)
+        mean, (va, vab, vb) = c.a + c.b * x, c.cov
+        half = float(student_t.ppf((1 + self.level) / 2, c.n_students - 2)) * np.sqrt(va + 2 * x * vab + x**2 * vb)
+        return pd.DataFrame(
+            {"student": N, "teacher": np.exp(mean), "lower": np.exp(mean - half), "upper": np.exp(mean + half)}
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """One row a student: sizes in parameters, losses in nats/token, None where there is no answer."""
+        return pd.DataFrame(
+            [
+                {
+                    "student": s.student,
+                    "status": s.status,
+                    "optimum": s.optimum,
+                    "lower": s.lower,
+                    "upper": s.upper,
+                    "above": s.above,
+                    "below": s.below,
+                    "ratio": None if s.optimum is None else s.optimum / s.student,
+                    "lowest": s.lowest,
+                    "rise": s.rise,
+                    "p_no_rise": s.p_no_rise,
+                    "p_no_fall": s.p_no_fall,
+                    "n_seeds": s.n_seeds,
+                    "n_diverged": s.n_diverged,
+                    "reasons": ", ".join(note.code for note in s.reasons),
+                }
+                for s in self.students
+            ]
+        )
+
+    def summary(self) -> str:
+        """Text for a terminal: every student, the law over them, and every warning."""
+        c = self.across
+        lines = [
+            "capacity_gap: ln N_T* = a + b ln N_S",
+            f"runs {self.counts.n_runs}  diverged {self.counts.n_diverged}  seeds {self.counts.n_seeds}  status {self.status}",
+            f"bootstrap {self.bootstrap.kind}, {self.bootstrap.resamples} resamples",
+            "",
+            f"{'student':>10} {'best teacher':>13} {f'[{self.level:.0%}':>11} {'interval]':>11}  (parameters)",
+        ]
+        for s in self.students:
+            if s.optimum is not None:
+                lines.append(f"{s.student:10.4g} {s.optimum:13.4g} {s.lower:11.4g} {s.upper:11.4g}")
+                continue
+            bound = f"above {s.above:.4g}" if s.above else f"below {s.below:.4g}" if s.below else "no bound"
+            lines.append(f"{s.student:10.4g} not identified, {bound}: {'; '.join(note.message for note in s.reasons)}")
+        if c.k is None:
+            lines.append(f"law over students not identified: {c.reason}")
+        else:
+            lines += [
+                f"k {c.k:.4g} [{c.k_lower:.4g}, {c.k_upper:.4g}]  b {c.b:.4g} [{c.b_lower:.4g}, {c.b_upper:.4g}]",
+                f"b = 1: p {c.p_b_is_one:.3g}, {c.verdict}",
+            ]
+        return "\n".join(lines + [f"warning {note.code}: {note.message}" for note in self.warnings])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that JSON holds exactly."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "CapacityGapFit":
+        """Rebuild what ``to_dict`` wrote."""
+        rebuilt: CapacityGapFit = from_plain(cls, content)
+        return rebuilt
+
+
+def fit_capacity_gap(
+    data: pd.DataFrame,
+    *,
+    student: str = "params_non_embedding",
+    teacher: str = "teacher_params_non_embedding",
+    loss: str = "loss_nats_per_token",
+    teacher_loss: str = "teacher_loss_nats_per_token",
+    seed_column: str = "seed",
+    bootstrap: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> CapacityGapFit:
+    """Find each student's best teacher and the law over students.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        One row a run. With a column ``objective``, the rows ``distill`` are fitted, and the rows ``lm`` (of stage ``plain``,
+        where there is a column ``stage``) are the baseline of the student of that size.
+    student, teacher, loss, teacher_loss, seed_column : str
+        Columns: sizes in parameters, losses in nats/token, the student's seed, which its runs with all teachers share.
+    bootstrap : int
+        Resamples of the intervals and of the tests; 0 gives neither.
+    seed : int
+        Of the bootstrap.
+    level : float
+        Of the intervals; tests are at 1 - level.
+
+    Returns
+    -------
+    CapacityGapFit
+        A student whose optimum the runs do not identify says why, with a one-sided bound where one is supported.
+
+    Raises
+    ------
+    InputError
+        A column is missing or holds something else than positive finite numbers; runs of one student differ in more than their
+        teacher; fewer than 3 teachers.
+    """
+    level = check_level(level)
+    if bootstrap < 0:
+        raise InputError(f"bootstrap: {bootstrap!r} was given, 0 or more is needed")
+    require_columns(data, student, teacher, loss, teacher_loss, seed_column)
+    distilled = data[data["objective"] == "distill"] if "objective" in data else data
+    if distilled.empty:
+        raise InputError("data: no rows of objective 'distill' were given (see the column objective)")
+    names = {student: "student", teacher: "teacher", loss: "loss", teacher_loss: "teacher_loss", seed_column: "seed"}
+    cells = list(_cells(distilled, data, names))
+    drafts = [draft(c, resamples=bootstrap, rng=np.random.default_rng([seed, int(c.student)])) for c in cells]
+    students = judge(drafts, level=level)
+    return CapacityGapFit(
+        students=tuple(students),
+        across=across_students(students, level),
+        level=level,
+        counts=Counts(
+            n_runs=sum(s.n_runs for s in students),
+            n_diverged=sum(s.n_diverged for s in students),
+            n_clusters=len(students),
+            n_seeds=max(s.n_seeds for s in students),
+        ),
+        bootstrap=Bootstrap(kind="parametric, multivariate t", resamples=bootstrap, not_converged=0),
+        warnings=_warnings(distilled, teacher),
+        settings={**{role: column for column, role in names.items()}, "random_seed": seed},
+    )
+
+
+def _cells(distilled: pd.DataFrame, data: pd.DataFrame, names: dict[str, str]) -> Iterator[Cells]:
+    columns = {role: column for column, role in names.items()}
+    kept, _ = drop_diverged(distilled)
+    for column in (columns["teacher"], columns["loss"], columns["teacher_loss"]):
+        positive(kept, column)
+    plain = _plain(data, columns)
+    for size in np.unique(positive(distilled, columns["student"])):
+        fine, n_diverged = drop_diverged(distilled[distilled[columns["student"]] == size])
+        _check_fixed(fine, size, columns["teacher"])
+        table = fine.pivot_table(index=columns["seed"], columns=columns["teacher"], values=columns["loss"], aggfunc="mean")
+        if table.shape[1] < 3:
+            raise InputError(f"data: student {size:g} has {table.shape[1]} teachers with a loss, 3 or more are needed")
+        signal = fine.groupby(columns["teacher"])[columns["teacher_loss"]].mean()
+        yield Cells(
+            student=float(size),
+            teachers=table.columns.to_numpy(dtype=float),
+            losses=table.to_numpy(dtype=float),
+            teacher_loss=signal.to_numpy(dtype=float),
+            n_runs=len(fine),
+            n_diverged=n_diverged,
+            plain_loss=plain.get(float(size)),
+        )
+
+
+def _plain(data: pd.DataFrame, columns: dict[str, str]) -> dict[float, float]:
+    """Mean loss of plain training by student size."""
+    if "objective" not in data:
+        return {}
+    rows, _ = drop_diverged(data[data["objective"] == "lm"])
+    if "stage" in rows:
+        rows = rows[rows["stage"] == "plain"]
+    means = rows.groupby(columns["student"])[columns["loss"]].mean()
+    return dict(zip(means.index.to_numpy(dtype=float).tolist(), means.to_numpy(dtype=float).tolist(), strict=True))
+
+
+def _check_fixed(runs: pd.DataFrame, size: float, teacher: str) -> None:
+    for name in _FIXED:
+        values = sorted(runs[name].dropna().unique()) if name in runs else []
+        if len(values) > 1:
+            shown = ", ".join(map(str, values[:3]))
+            raise InputError(f"data: student {size:g} has runs of different {name} ({shown}); fit each on its own")
+    if "teacher_tokens" in runs and runs.groupby(teacher)["teacher_tokens"].nunique().max() > 1:
+        raise InputError(f"data: student {size:g} has teachers of one size and different teacher_tokens; fit each on its own")
+
+
+def _warnings(distilled: pd.DataFrame, teacher: str) -> tuple[Note, ...]:
+    if "teacher_seed" in distilled and distilled.groupby(teacher)["teacher_seed"].nunique().min() > 1:
+        return ()
+    return (Note("teacher_luck", "one teacher a size: no interval covers the luck of a teacher's own seed"),)

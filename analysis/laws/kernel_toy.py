@@ -1,0 +1,47 @@
+r"""Distillation in a function space where the student's error has a closed form.
+
+The target has coefficients :math:`\alpha_i` on an orthonormal basis. The teacher learns the best function in the span of the
+first :math:`m` basis functions with norm at most :math:`T`; the student, the best imitation of that teacher in the span of the
+first :math:`n` with norm at most :math:`S \le T`. With :math:`A_k = \sum_{i \le k} \alpha_i^2`,
+
+.. math::
+    C = \min(1, T / \sqrt{A_m}), \quad k = \min(m, n), \quad Q = \min(1, S / (C \sqrt{A_k})), \quad
+    \mathrm{error}^2 = (1 - Q C)^2 A_k + A_\infty - A_k
+
+Source: Busbridge et al. (2025), Distillation Scaling Laws, arXiv:2502.08606, appendix C.1 (there :math:`T = 5`, student norm
+4.5, 1000 coefficients uniform in [-1, 1]). The error falls with :math:`m` up to :math:`m = n`, is flat to about
+:math:`n (T/S)^2` and then rises: the optimal teacher is proportional to the student, with exponent 1. This is the known truth
+that the estimators of :mod:`analysis.laws.capacity_gap` are tested on.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def kernel_toy(
+    coefficients: ArrayLike, teacher: ArrayLike, student: int, *, teacher_norm: float = 5.0, student_norm: float = 4.5
+) -> NDArray[np.float64]:
+    """Student's error for each teacher size.
+
+    Parameters
+    ----------
+    coefficients : array_like
+        Of the target, ``(n_basis,)``.
+    teacher : array_like
+        Numbers of basis functions of the teachers, ``(n_teachers,)``, each from 1 to n_basis.
+    student : int
+        Number of basis functions of the student.
+    teacher_norm, student_norm : float
+        Largest norms; the student's at most the teacher's.
+
+    Returns
+    -------
+    numpy.ndarray
+        Root of the squared distance to the target, ``(n_teachers,)``.
+    """
+    energy = np.cumsum(np.asarray(coefficients, dtype=float) ** 2)
+    m = np.asarray(teacher, dtype=int)
+    shrink = np.minimum(1.0, teacher_norm / np.sqrt(energy[m - 1]))
+    shared = energy[np.minimum(m, student) - 1]
+    imitation = np.minimum(1.0, student_norm / (shrink * np.sqrt(shared)))
+    return np.asarray(np.sqrt((1 - imitation * shrink) ** 2 * shared + energy[-1] - shared))

@@ -1,0 +1,108 @@
+"""A fit as a LaTeX table (booktabs) that goes into a paper as it is."""
+
+import math
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.fit import read_fit
+from curselab.files import write_text
+
+NOT_IDENTIFIED = "not identified"
+
+
+def with_uncertainty(value: float, se: float) -> str:
+    """Round to two digits of the standard error, with the error in parentheses: 0.347310, 0.0155 -> ``0.347(16)``."""
+    if not (math.isfinite(value) and math.isfinite(se) and se > 0):
+        return short(value)
+    # rounded first: 0.0996 has two digits at 0.100, not at 0.0996
+    digits = 1 - math.floor(math.log10(float(f"{se:.1e}")))
+    if digits < 0:
+        return f"{round(value, digits):.0f}({round(se, digits):.0f})"
+    error = f"{se:.{digits}f}" if se >= 1 else f"{round(se * 10**digits):d}"
+    return f"{value:.{digits}f}({error})"
+
+
+def short(value: float | None, digits: int = 3) -> str:
+    """Round to significant digits, with powers of ten as LaTeX writes them; a dash for no number."""
+    if value is None or not math.isfinite(value):
+        return "--"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        rounded = float(f"{value:.{digits}g}")
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded)))) if rounded else 0
+        return f"{rounded:.{decimals}f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
+
+
+def interval(lower: float | None, upper: float | None) -> str:
+    """``[lower, upper]`` in significant digits."""
+    return f"[{short(lower)}, {short(upper)}]"
+
+
+def parameter_table(parameters: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Lay out the parameters of a law (columns of ``FitResult.frame``): a row each, or the words "not identified"."""
+    symbols = {"alpha": r"$\alpha$", "beta": r"$\beta$"}
+    rows = []
+    for row in parameters.to_dict("records"):
+        known = row["status"] == "ok"
+        rows.append(
+            {
+                "Parameter": symbols.get(row["symbol"], f"${row['symbol']}$"),
+                "Unit": "--" if row["unit"] == "1" else row["unit"],
+                "Estimate (s.e.)": with_uncertainty(row["value"], row["se"]) if known else NOT_IDENTIFIED,
+                rf"{100 * level:g}\% interval": interval(row["lower"], row["upper"]) if known else "--",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def student_table(students: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Lay out the students of the capacity gap (columns of ``CapacityGapFit.frame``)."""
+    rows = []
+    for row in students.to_dict("records"):
+        known = row["status"] == "ok"
+        rows.append(
+            {
+                "Student (parameters)": short(row["student"]),
+                "Best teacher (parameters)": short(row["optimum"]) if known else NOT_IDENTIFIED + _bound(row),
+                rf"{100 * level:g}\% interval": interval(row["lower"], row["upper"]) if known else "--",
+                "Ratio": short(row["ratio"]) if known else "--",
+                "$p$ (no rise)": short(row["p_no_rise"], 2),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _bound(row: Mapping[Hashable, Any]) -> str:
+    sides = (("above", ">"), ("below", "<"))
+    return next((f", ${sign}$ {short(row[side])}" for side, sign in sides if pd.notna(row[side])), "")
+
+
+def to_latex(table: pd.DataFrame, note: str) -> str:
+    """Write a table in booktabs style with a note under it."""
+    text = table.style.hide(axis="index").to_latex(hrules=True, column_format="l" * len(table.columns))
+    return f"% needs \\usepackage{{booktabs}}\n{text}\\par\\smallskip{{\\footnotesize {note}}}\n"
+
+
+def latex(fit: Any) -> str:
+    """Lay out the result of any law as LaTeX, with the number of runs, seeds and diverged runs in its note."""
+    counts = fit.counts
+    note = f"{counts.n_runs} runs, {counts.n_diverged} diverged, up to {counts.n_seeds} seeds a setting."
+    if fit.law == "capacity_gap":
+        return to_latex(student_table(fit.frame(), fit.level), f"{note} {_law_over_students(fit.across)}")
+    return to_latex(parameter_table(fit.frame(), fit.level), note)
+
+
+def _law_over_students(law: Any) -> str:
+    if law.status != "ok":
+        return f"Law over students {NOT_IDENTIFIED}: {law.reason}."
+    b = f"$b$ = {with_uncertainty(law.b, law.b_se)} {interval(law.b_lower, law.b_upper)}"
+    return f"{b}, $k$ = {short(law.k)} {interval(law.k_lower, law.k_upper)}; $b = 1$ is {law.verdict}."
+
+
+def write_table(fit_path: Path, out: Path) -> None:
+    """Write a fit file as a LaTeX table."""
+    write_text(out, latex(read_fit(fit_path)))

@@ -1,0 +1,5 @@
+"""``python -m curselab`` is the command ``curselab``."""
+
+from curselab.cli import main
+
+main()

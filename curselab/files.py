@@ -1,0 +1,82 @@
+"""Files that are either whole or absent.
+
+Everything is written to a temporary file in the same folder, flushed, synced and renamed over its name, so a reader sees the
+old content or the new, and a crash or a full disk leaves the old file intact.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path`` once it is safely on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make or replace; its folder is made if missing.
+    write : callable
+        Called with the temporary path; it must leave a complete file there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the ending is kept: libraries choose a format by it
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex[:8]}{path.suffix}")
+    try:
+        write(temporary)
+        _sync(temporary)
+        os.replace(temporary, path)
+        _sync(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, whole or not at all."""
+    write_with(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write indented JSON, whole or not at all; infinities and NaN are refused, since JSON has none."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
+    """Let ``fill`` make a folder beside ``path``, then rename it to ``path``; a folder already there is kept.
+
+    Two processes may do this at once: one rename wins, the other folder is dropped.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    temporary.mkdir()
+    try:
+        fill(temporary)
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync(temporary)
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Figures of the laws: they read tables and fits, and never fit."""

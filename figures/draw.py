@@ -1,0 +1,31 @@
+"""Figure files: a law's figure from its fit and its runs."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+
+from analysis.collect import read_runs
+from analysis.fit import read_fit, select_sweep
+from analysis.laws.registry import find
+from figures.style import save
+
+
+def draw_file(law: str, fit_path: Path, runs_path: Path, stem: Path, *, venue: str = "neurips") -> tuple[Path, Path]:
+    """Draw a law's figure as ``stem.pdf`` and ``stem.png``.
+
+    Parameters
+    ----------
+    law : str
+        A name of ``analysis.laws.registry``; its figure is the module of that name here.
+    fit_path, runs_path : Path
+        Fit file and the table of runs that it was made from.
+    stem : Path
+        Path of the figure without its ending.
+    venue : str
+        A key of ``figures.style.WIDTHS_IN``.
+    """
+    draw = importlib.import_module(f"figures.{find(law).name}").draw
+    runs = select_sweep(read_runs(runs_path), law, where=runs_path)
+    axes, _ = draw(read_fit(fit_path), runs, venue=venue)
+    return save(np.ravel(axes)[0].figure, stem)

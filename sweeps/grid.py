@@ -1,0 +1,135 @@
+"""From a sweep's YAML and a grid's axes to frozen run specs.
+
+A sweep has a ``base`` spec and named ``stages``; a grid gives each stage its axes. A stage is the product of its axes:
+
+- ``size``: names in ``sizes.yaml``, each of which sets a model and its learning rate;
+- ``tokens_per_parameter``: training tokens as a multiple of the non-embedding parameters, rounded up to whole batches;
+- any field of a spec by its dotted name, such as ``training.tokens`` or ``seed``.
+
+A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once.
+"""
+
+import copy
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from curselab.errors import InputError
+from sweeps.registry import FOLDER, read_yaml, sweep_file
+from trainer.flops import count_parameters
+from trainer.spec import ModelSpec, PlannedRun, RunSpec, TrainingSpec
+from trainer.strict import from_mapping
+
+Axes = Mapping[str, list[Any]]
+STAGE_KEYS = {"set", "teachers"}
+
+
+def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any], where: str) -> tuple[PlannedRun, ...]:
+    """Expand one sweep.
+
+    Parameters
+    ----------
+    sweep : str
+        A name of ``sweeps.registry.SWEEPS``.
+    axes : mapping
+        Stage -> axis -> values.
+    overrides : mapping
+        Spec fields that replace those of the sweep's base, as nested mappings.
+    where : str
+        Name of the grid for error messages.
+
+    Raises
+    ------
+    InputError
+        Unknown stage, axis or size, a bad value, or two runs that are the same.
+    """
+    content = read_yaml(sweep_file(sweep))
+    stages, base = content["stages"], _merged(content["base"], overrides)
+    for stage in axes:
+        if stage not in stages:
+            raise InputError(f"{where}.{stage}: unknown stage of {sweep} (allowed: {', '.join(stages)})")
+    runs: dict[str, list[PlannedRun]] = {}
+    for stage, plan in stages.items():
+        if stage in axes:
+            common = _merged(base, plan.get("set", {}))
+            teachers = [run.run_id for run in runs.get(plan["teachers"], [])] if "teachers" in plan else None
+            if teachers == []:
+                raise InputError(f"{where}.{stage}: it learns from stage {plan['teachers']}, which has no runs in this grid")
+            place = f"{where}.{stage}"
+            runs[stage] = [PlannedRun(sweep, stage, spec) for spec in _specs(common, axes[stage], teachers, place)]
+    expanded = tuple(itertools.chain.from_iterable(runs.values()))
+    _refuse_twins(expanded, where)
+    return expanded
+
+
+def _specs(common: Mapping[str, Any], axes: Axes, teachers: list[str] | None, where: str) -> Iterator[RunSpec]:
+    all_axes = {**axes, **({} if teachers is None else {"objective.teacher": teachers})}
+    for values in itertools.product(*all_axes.values()):
+        mapping = copy.deepcopy(dict(common))
+        chosen = dict(zip(all_axes, values, strict=True))
+        if "size" in chosen:
+            mapping = _merged(mapping, _size(chosen.pop("size"), where))
+        ratio = chosen.pop("tokens_per_parameter", None)
+        for name, value in chosen.items():
+            _assign(mapping, name, value, where)
+        if ratio is not None:
+            _assign(mapping, "training.tokens", _tokens(mapping, ratio, where), where)
+        yield RunSpec.from_mapping(mapping, where=where)
+
+
+@cache
+def _sizes() -> dict[str, dict[str, Any]]:
+    return read_yaml(FOLDER / "sizes.yaml")  # type: ignore[no-any-return]
+
+
+def _size(name: object, where: str) -> Mapping[str, Any]:
+    sizes = _sizes()
+    if not isinstance(name, str) or name not in sizes:
+        raise InputError(f"{where}.size: {name!r} was given (allowed: {', '.join(sizes)}; see sweeps/sizes.yaml)")
+    return sizes[name]
+
+
+def _tokens(mapping: Mapping[str, Any], ratio: object, where: str) -> int:
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
+        raise InputError(f"{where}.tokens_per_parameter: {ratio!r} was given, a number above 0 is needed")
+    model = from_mapping(ModelSpec, mapping.get("model"), where=f"{where}.model")
+    training = from_mapping(TrainingSpec, {**mapping.get("training", {}), "tokens": 1}, where=f"{where}.training")
+    tokens_a_step = training.batch_sequences * model.context
+    # non-embedding parameters do not depend on the vocabulary
+    return tokens_a_step * math.ceil(ratio * count_parameters(model, 1).non_embedding / tokens_a_step)
+
+
+def _assign(mapping: dict[str, Any], dotted: str, value: object, where: str) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        mapping = mapping.setdefault(parent, {})
+        if not isinstance(mapping, dict):
+            raise InputError(
+                f"{where}.{dotted}: unknown axis (allowed: size, tokens_per_parameter, a field of a spec)"
+            )
+    mapping[last] = value
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings with ``above`` winning; a mapping with another ``kind`` replaces instead of merging."""
+    merged = copy.deepcopy(dict(below))
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("kind", old.get("kind")) == old.get("kind"):
+            merged[key] = _merged(old, value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _refuse_twins(runs: tuple[PlannedRun, ...], where: str) -> None:
+    seen: dict[str, PlannedRun] = {}
+    for run in runs:
+        if run.run_id in seen:
+            both = {seen[run.run_id].stage, run.stage}
+            raise InputError(
+                f"{where}: run {run.run_id} is there twice (in {' and '.join(sorted(both))}); an axis repeats a value"
+            )
+        seen[run.run_id] = run

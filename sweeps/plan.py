@@ -1,0 +1,132 @@
+"""A plan: every run of a grid, and the shards that share them out.
+
+A run's shard follows from its run id alone, so a changed grid moves no other run. Shards of a stage that learns from another
+stage wait for the shards of its teachers.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from curselab.errors import InputError
+from sweeps.grid import expand
+from sweeps.registry import read_yaml
+from trainer.flops import train_flop
+from trainer.spec import PlannedRun, TextSpec
+
+SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of one grid."""
+
+    config: Path
+    grid: str
+    shards_a_stage: int
+    runs: tuple[PlannedRun, ...]
+
+    @property
+    def sweeps(self) -> tuple[str, ...]:
+        """Sweeps of the grid, in its order."""
+        return tuple(dict.fromkeys(run.sweep for run in self.runs))
+
+    @cached_property
+    def texts(self) -> dict[str, TextSpec]:
+        """Texts that the runs need, by text id."""
+        return {run.spec.text.text_id: run.spec.text for run in self.runs}
+
+    @cached_property
+    def _shards(self) -> dict[tuple[str, str], tuple[PlannedRun, ...]]:
+        shards: dict[tuple[str, str], list[PlannedRun]] = {}
+        for run in self.runs:
+            number = int(run.run_id, 16) % self.shards_a_stage
+            shards.setdefault((run.sweep, f"{run.stage}-{number}"), []).append(run)
+        return {key: tuple(runs) for key, runs in shards.items()}
+
+    @cached_property
+    def _home(self) -> dict[tuple[str, str], str]:
+        return {(run.sweep, run.run_id): shard for (_, shard), runs in self._shards.items() for run in runs}
+
+    @cached_property
+    def _by_id(self) -> dict[tuple[str, str], PlannedRun]:
+        return {(run.sweep, run.run_id): run for run in self.runs}
+
+    def shards(self, sweep: str) -> tuple[str, ...]:
+        """Names of a sweep's shards, such as ``student-3``."""
+        return tuple(shard for owner, shard in self._shards if owner == sweep)
+
+    def shard(self, sweep: str, shard: str) -> tuple[PlannedRun, ...]:
+        """Runs of one shard."""
+        try:
+            return self._shards[sweep, shard]
+        except KeyError:
+            names = ", ".join(self.shards(sweep)) or "none"
+            raise InputError(f"shard {shard!r} of {sweep!r}: not in {self.config} (allowed: {names})") from None
+
+    def teachers(self, sweep: str, shard: str) -> tuple[str, ...]:
+        """Shards whose runs teach the runs of this shard."""
+        ids = {run.spec.objective.teacher for run in self.shard(sweep, shard)} - {""}
+        return tuple(sorted({self._home[sweep, run_id] for run_id in ids}))
+
+    def text_ids(self, sweep: str, shard: str) -> tuple[str, ...]:
+        """Texts that a shard trains on."""
+        return tuple(sorted({run.spec.text.text_id for run in self.shard(sweep, shard)}))
+
+    def digest(self, sweep: str, shard: str) -> str:
+        """Hash of a shard's run ids and stages: what makes its results stale when the grid changes."""
+        content = "\n".join(sorted(f"{run.stage} {run.run_id}" for run in self.shard(sweep, shard)))
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def flop(self, run: PlannedRun) -> float:
+        """FLOP that a run is expected to take, its teacher's forward passes included."""
+        teacher = run.spec.objective.teacher
+        model = self._by_id[run.sweep, teacher].spec.model if teacher else None
+        return train_flop(run.spec, teacher=model)
+
+
+def load_plan(config: Path) -> Plan:
+    """Read a grid's configuration and expand all its sweeps.
+
+    Parameters
+    ----------
+    config : Path
+        A file like ``config/smoke.yaml``, checked against ``workflow/schemas/config.schema.yaml``.
+
+    Raises
+    ------
+    InputError
+        One line naming the key and what is allowed.
+    """
+    content = read_yaml(config)
+    _validate(content, config)
+    overrides: Mapping[str, Any] = {"text": content["text"]} if "text" in content else {}
+    runs = [
+        run
+        for sweep, axes in content["sweeps"].items()
+        for run in expand(sweep, axes, overrides=overrides, where=f"{config}: sweeps.{sweep}")
+    ]
+    return Plan(config, content["grid"], content["shards"], tuple(runs))
+
+
+def _validate(content: object, config: Path) -> None:
+    error = best_match(Draft202012Validator(read_yaml(SCHEMA)).iter_errors(content))
+    if error is not None:
+        raise InputError(f"{config}: {_explain(error)}")
+
+
+def _explain(error: ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    schema: Any = error.schema
+    if error.validator == "additionalProperties":
+        known = schema["properties"]
+        unknown = [str(name) for name in cast(dict[str, Any], error.instance) if name not in known]
+        return f"{'.'.join(filter(None, [key, unknown[0]]))}: unknown key (allowed: {', '.join(known)})"
+    meaning = schema.get("description", "")
+    return f"{key or 'the file'}: {error.message}" + (f" ({meaning})" if meaning else "")

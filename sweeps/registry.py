@@ -1,0 +1,39 @@
+"""Names of the sweeps, one a law: the same name in every room of the house."""
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from curselab.errors import InputError
+
+SWEEPS = ("scaling", "capacity_gap")
+FOLDER = Path(__file__).parent
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML 1.2 in safe mode, so that ``3e-4`` and ``1e18`` are numbers and ``no`` is a word.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not UTF-8 or not YAML.
+    """
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InputError(f"{path}: {place}{getattr(error, 'problem', None) or 'not YAML'}") from None
+
+
+def sweep_file(name: str) -> Path:
+    """Path of a sweep's YAML file by the sweep's name."""
+    if name not in SWEEPS:
+        raise InputError(f"sweep {name!r}: unknown (allowed: {', '.join(SWEEPS)})")
+    return FOLDER / f"{name}.yaml"

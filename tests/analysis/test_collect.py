@@ -1,0 +1,119 @@
+import json
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.collect import collect, read_runs, write_tables
+from curselab.errors import InputError
+from tests.analysis.factories import record
+
+FACTS = {"git": {"revision": "abc", "dirty": False}, "packages": {"torch": "2.10", "numpy": "2.4"}, "wall_s": 1.5, "seed": 3}
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """Three finished runs in two shards: the list of shards and the folder of runs."""
+    runs, ids = tmp_path / "runs", []
+    for number in (3, 1, 2):
+        row = record(number, status="diverged" if number == 2 else "ok", teacher_seed=2**60 + 1)
+        folder = runs / row["run_id"]
+        folder.mkdir(parents=True)
+        ids.append(row["run_id"])
+        (folder / "summary.json").write_text(json.dumps(row))
+        (folder / "provenance.json").write_text(json.dumps(FACTS))
+        metrics = {"sweep": "scaling", "run_id": row["run_id"], "step": [10, 0], "tokens": [640, 0], "split": "validation"}
+        pd.DataFrame(metrics | {"metric": "loss_nats_per_token", "value": [3.0, 5.5]}).to_parquet(folder / "metrics.parquet")
+    shards = []
+    for name, members in (("run-0", ids[:2]), ("run-1", ids[2:])):
+        shards.append(tmp_path / f"{name}.json")
+        content = {"sweep": "scaling", "shard": name, "runs": [{"run_id": i, "stage": "run"} for i in members]}
+        shards[-1].write_text(json.dumps(content))
+    return shards, runs
+
+
+def test_runs_metrics_and_provenance_are_gathered(finished):
+    runs, metrics, provenance = collect(*finished)
+    assert runs["run_id"].tolist() == [f"{n:012x}" for n in (1, 2, 3)]
+    assert runs["status"].tolist() == ["ok", "diverged", "ok"]
+    assert len(metrics) == 6
+    assert metrics["step"].tolist() == [0, 10] * 3
+    first = provenance.iloc[0]
+    assert (first["git_revision"], first["torch"], first["wall_s"]) == ("abc", "2.10", 1.5)
+    assert provenance["device"].isna().all()
+    assert "seed" not in provenance
+
+
+def test_tables_have_the_same_bytes_and_both_faces_read_the_same(finished, tmp_path):
+    shards, runs = finished
+    write_tables(tmp_path / "a", *collect(shards, runs))
+    write_tables(tmp_path / "b", *collect(shards[::-1], runs))
+    names = ["metrics.parquet", "provenance.csv", "runs.csv", "runs.parquet"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    pd.testing.assert_frame_equal(read_runs(tmp_path / "a/runs.csv"), read_runs(tmp_path / "a/runs.parquet"))
+    assert read_runs(tmp_path / "a/runs.csv")["teacher_seed"].tolist() == [2**60 + 1] * 3
+    assert pq.read_schema(tmp_path / "a/runs.parquet").metadata is None
+
+
+def test_no_shards_make_empty_tables(tmp_path):
+    assert [len(table) for table in collect([], tmp_path)] == [0, 0, 0]
+
+
+def _edit(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "summary.json").unlink(), "summary.json: missing"),
+        (lambda f: (f / "summary.json").write_text("{"), "summary.json: cannot be read as JSON"),
+        (lambda f: (f / "summary.json").write_text("[]"), "summary.json: one record"),
+        (lambda f: _edit(f / "summary.json", run_id="f" * 12), "its folder is 000000000001"),
+        (lambda f: _edit(f / "summary.json", seed="zero"), "summary.json: runs.seed"),
+        (lambda f: (f / "metrics.parquet").unlink(), "metrics.parquet: missing"),
+        (lambda f: (f / "metrics.parquet").write_bytes((f / "metrics.parquet").read_bytes()[:-40]), "damaged or cut short"),
+        (lambda f: (f / "metrics.parquet").write_bytes(b""), "damaged or cut short"),
+        (lambda f: (f / "provenance.json").unlink(), "provenance.json: missing"),
+    ],
+)
+def test_a_damaged_run_is_refused_with_its_file(finished, damage, message):
+    shards, runs = finished
+    damage(runs / "000000000001")
+    with pytest.raises(InputError, match=message) as error:
+        collect(shards, runs)
+    assert "000000000001" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_in_two_shards_is_refused(finished):
+    (first, second), runs = finished
+    second.write_text(first.read_text())
+    with pytest.raises(InputError, match=r"run-1.json: run 000000000003 is in .*run-0.json too"):
+        collect([first, second], runs)
+
+
+def test_a_shard_that_is_none_is_refused(tmp_path):
+    (tmp_path / "s.json").write_text("[1]")
+    with pytest.raises(InputError, match="not a shard"):
+        collect([tmp_path / "s.json"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("runs.csv", None, "no such file"),
+        ("runs.txt", "x", r"\.csv or \.parquet"),
+        ("runs.csv", "sweep,run_id\na,b\n", "is missing"),
+        ("runs.csv", "seed\nzero\n", "not a table of runs"),
+        ("runs.parquet", "x", "damaged"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_runs(tmp_path / name)
+    assert "\n" not in str(error.value)

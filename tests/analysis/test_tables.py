@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from analysis.fit import fit_file
+from analysis.laws.capacity_gap import fit_capacity_gap
+from analysis.laws.scaling import fit_scaling_law
+from analysis.tables import interval, latex, short, with_uncertainty, write_table
+from curselab.contract import check_frame
+from tests.analysis.factories import capacity_gap_runs, scaling_runs
+
+
+@pytest.mark.parametrize(
+    ("value", "se", "text"),
+    [
+        # CODATA 2018 prints the gravitational constant as 6.674 30(15) and the tau's mass as 1776.86(12) MeV
+        (6.67430, 0.00015, "6.67430(15)"),
+        (1776.86, 0.12, "1776.86(12)"),
+        (0.34731, 0.0154, "0.347(15)"),
+        (477.8, 124.5, "480(120)"),
+        (2143.4, 1293.0, "2100(1300)"),
+        (12.34, 1.23, "12.3(1.2)"),
+        (0.5, 0.0996, "0.50(10)"),
+        (1.5, 0.0, "1.50"),
+        (1.5, float("nan"), "1.50"),
+    ],
+)
+def test_two_digits_of_the_error_are_kept(value, se, text):
+    assert with_uncertainty(value, se) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.99999, "1.00"), (1234.5, "1230"), (2.5e8, r"$2.50 \times 10^{8}$"), (2e-5, r"$2.00 \times 10^{-5}$"), (0.0, "0")],
+)
+def test_numbers_are_rounded_to_three_digits(value, text):
+    assert short(value) == text
+
+
+def test_no_number_is_a_dash():
+    assert interval(None, float("nan")) == "[--, --]"
+
+
+def test_a_law_s_table_is_booktabs_with_counts():
+    text = latex(fit_scaling_law(scaling_runs(noise=0.005, seeds=2), bootstrap=30))
+    for line in (r"\toprule", r"\midrule", r"\bottomrule", r"95\% interval", "50 runs, 0 diverged, up to 2 seeds"):
+        assert line in text
+    assert text.count(r"\\") == 6
+    assert "not identified" not in text
+
+
+def test_what_is_not_identified_shows_no_number():
+    data = scaling_runs(noise=0.003)[lambda d: d["params_total"] <= 30_000]
+    fit = fit_scaling_law(data, bootstrap=30)
+    alpha = next(line for line in latex(fit).splitlines() if line.startswith(r"$\alpha$"))
+    assert alpha == r"$\alpha$ & -- & not identified & -- \\"
+    gap = latex(fit_capacity_gap(capacity_gap_runs(ratios=2.0 ** np.arange(0, 2.6, 0.5)), bootstrap=200))
+    assert "not identified, $>$" in gap
+    assert "Law over students not identified: 0 of 1 students" in gap
+
+
+def test_a_table_is_written_from_a_fit_file(tmp_path):
+    check_frame("runs", scaling_runs(noise=0.01), where="x").to_csv(tmp_path / "runs.csv", index=False)
+    result = fit_file("scaling", tmp_path / "runs.csv", tmp_path / "fit.json")
+    write_table(tmp_path / "fit.json", tmp_path / "table.tex")
+    assert (tmp_path / "table.tex").read_text() == latex(result)

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from analysis.laws.capacity_gap import fit_capacity_gap
+from analysis.laws.scaling import fit_scaling_law
+from tests.analysis.factories import capacity_gap_runs, scaling_runs
+
+FOUR = (198_000_000, 546_000_000, 1_820_000_000, 7_750_000_000)
+
+
+@pytest.fixture(scope="session")
+def scaling():
+    """A fit with a band, and its runs, one of them diverged."""
+    runs = scaling_runs(noise=0.01, seeds=2)
+    runs.loc[0, ["status", "loss_nats_per_token"]] = ["diverged", np.nan]
+    return fit_scaling_law(runs, bootstrap=40), runs
+
+
+@pytest.fixture(scope="session")
+def gap():
+    """A fit where all is identified, and its runs."""
+    runs = capacity_gap_runs(FOUR)
+    return fit_capacity_gap(runs, bootstrap=200), runs
+
+
+@pytest.fixture(scope="session")
+def no_gap():
+    """A fit of miniature students where nothing is identified, and its runs."""
+    runs = capacity_gap_runs((6000, 12000, 25000), ratios=2.0 ** np.arange(5), noise=0.02, loss=lambda s, d, t: 2.3)
+    return fit_capacity_gap(runs, bootstrap=200), runs
+
+
+@pytest.fixture
+def texts():
+    """All visible words of a figure with their size in points."""
+
+    def read(figure):
+        found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        return {text.get_text(): text.get_fontsize() for text in found}
+
+    return read

@@ -1,0 +1,108 @@
+import math
+
+import pytest
+import torch
+
+from trainer.flops import count_parameters
+from trainer.model import Decoder, rotary_table
+from trainer.spec import ModelSpec
+
+SPEC = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, context=24)
+VOCAB = 61
+
+
+def tokens(seed: int = 0, length: int = 24) -> torch.Tensor:
+    return torch.randint(VOCAB, (4, length), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_logits_equal_those_of_hugging_face_llama_with_the_same_weights(tied: bool) -> None:
+    transformers = pytest.importorskip("transformers", reason="peer implementation, extra hub")
+    spec = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, context=24, tie_embeddings=tied)
+    ours = Decoder(spec, VOCAB, seed=1)
+    config = transformers.LlamaConfig(
+        vocab_size=VOCAB,
+        hidden_size=spec.width,
+        intermediate_size=spec.ffn_width,
+        num_hidden_layers=spec.depth,
+        num_attention_heads=spec.heads,
+        max_position_embeddings=spec.context,
+        rms_norm_eps=spec.norm_epsilon,
+        rope_theta=spec.rope_theta,
+        tie_word_embeddings=tied,
+        attention_bias=False,
+        mlp_bias=False,
+    )
+    with torch.random.fork_rng():
+        theirs = transformers.LlamaForCausalLM(config).eval()
+    state = {"model.embed_tokens.weight": ours.embedding.weight, "model.norm.weight": ours.norm.weight}
+    state["lm_head.weight"] = ours.head.weight
+    for i, block in enumerate(ours.blocks):
+        query, key, value = block.attention.qkv.weight.chunk(3)
+        gate, up = block.ffn.gate_up.weight.chunk(2)
+        layer = {
+            "self_attn.q_proj": query,
+            "self_attn.k_proj": key,
+            "self_attn.v_proj": value,
+            "self_attn.o_proj": block.attention.out.weight,
+            "mlp.gate_proj": gate,
+            "mlp.up_proj": up,
+            "mlp.down_proj": block.ffn.down.weight,
+            "input_layernorm": block.attention_norm.weight,
+            "post_attention_layernorm": block.ffn_norm.weight,
+        }
+        state |= {f"model.layers.{i}.{name}.weight": weight for name, weight in layer.items()}
+    theirs.load_state_dict({name: weight.detach() for name, weight in state.items()}, strict=True)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(tokens()), theirs(tokens()).logits, atol=2e-5, rtol=1e-4)
+
+
+def test_a_later_token_leaves_earlier_logits_alone() -> None:
+    model = Decoder(SPEC, VOCAB, seed=0)
+    batch = tokens()
+    other = batch.clone()
+    other[:, 15] = (other[:, 15] + 1) % VOCAB
+    with torch.no_grad():
+        before, after = model(batch), model(other)
+    assert torch.equal(before[:, :15], after[:, :15])
+    assert not torch.allclose(before[:, 15:], after[:, 15:])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_parameter_counts_equal_the_model(tied: bool) -> None:
+    spec = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, tie_embeddings=tied)
+    model = Decoder(spec, VOCAB, seed=0)
+    counts = count_parameters(spec, VOCAB)
+    assert counts.total == sum(p.numel() for p in model.parameters())
+    embeddings = {model.embedding.weight, model.head.weight}
+    assert counts.non_embedding == counts.total - sum(p.numel() for p in embeddings)
+
+
+def test_an_untrained_model_knows_nothing() -> None:
+    model = Decoder(SPEC, VOCAB, seed=0)
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(model(tokens()).flatten(0, 1), tokens(1).flatten())
+    assert float(loss) == pytest.approx(math.log(VOCAB), abs=0.05)
+
+
+def test_seed_decides_the_weights_and_the_global_generator_is_left_alone() -> None:
+    state = torch.random.get_rng_state()
+    first, again, other = (Decoder(SPEC, VOCAB, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(first.head.weight, other.head.weight)
+
+
+def test_rotation_depends_on_distance_alone() -> None:
+    # the point of rotary positions (2104.09864, section 3.2): q_m . k_n depends on m - n
+    cosine, sine = rotary_table(32, 8, 10_000.0)
+    generator = torch.Generator().manual_seed(0)
+    query, key = torch.randn(8, generator=generator), torch.randn(8, generator=generator)
+
+    def turned(x: torch.Tensor, position: int) -> torch.Tensor:
+        half = torch.cat((-x[4:], x[:4]))
+        return x * cosine[position] + half * sine[position]
+
+    near = turned(query, 9) @ turned(key, 4)
+    far = turned(query, 29) @ turned(key, 24)
+    torch.testing.assert_close(near, far, atol=1e-5, rtol=1e-5)

@@ -1,0 +1,192 @@
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curselab.errors import InputError
+from trainer.spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec, TokenizerSpec
+from trainer.text import prepare, prepare_text
+from trainer.text.document import Document
+from trainer.text.prepare import assign_split
+
+BIBLE = Path(__file__).parents[3] / "../shared/corpora/bible_nt"
+SPLITS = ("train", "teacher", "validation")
+LANGUAGES = TextSpec(source=LanguagesText(families=1, languages_per_family=2, bytes_per_language=60_000))
+
+
+def documents_of(text, domain, split):
+    """Texts of a split, cut at the end-of-document tokens."""
+    tokens = np.asarray(text.tokens(domain, split))
+    ends = np.flatnonzero(tokens == text.tokenizer.end)
+    assert ends[-1] == len(tokens) - 1
+    return [text.tokenizer.decode(piece[:-1]) for piece in np.split(tokens, ends[:-1] + 1)]
+
+
+def write_lines(folder, n_lines=640):
+    folder.mkdir(exist_ok=True)
+    (folder / "en.txt").write_text("".join(f"line {i} of many, many lines\n" for i in range(n_lines)))
+    return str(folder)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.text(st.characters(codec="utf-8")), st.floats(0.01, 0.5), st.floats(0, 0.49), st.floats(0, 0.49))
+def test_teacher_share_moves_nothing_in_or_out_of_validation(key, validation, teacher, other):
+    one, two = (TextSpec(validation_share=validation, teacher_share=share) for share in (teacher, other))
+    assert (assign_split(key, one) == "validation") == (assign_split(key, two) == "validation")
+    if teacher <= other and assign_split(key, one) == "teacher":
+        assert assign_split(key, two) == "teacher"
+
+
+def test_shares_are_met_and_independent_of_the_order_of_hashes():
+    spec = TextSpec(validation_share=0.1, teacher_share=0.3)
+    keys = sorted(map(str, range(40_000)), key=lambda key: hashlib.sha256(key.encode()).digest())
+    for some in (keys, keys[:20_000]):  # installed files come in this order, and max_bytes takes the first
+        counts = Counter(assign_split(key, spec) for key in some)
+        for split, share in (("train", 0.6), ("teacher", 0.3), ("validation", 0.1)):
+            five_errors = 5 * (share * (1 - share) / len(some)) ** 0.5
+            assert counts[split] / len(some) == pytest.approx(share, abs=five_errors)
+
+
+def sources(tmp_path):
+    yield InstalledText(domains=("prose", "code"), max_bytes=150_000)
+    yield FilesText(path=write_lines(tmp_path / "corpus"))
+    yield LANGUAGES.source
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+@pytest.mark.parametrize("source", range(3))
+def test_every_source_becomes_its_own_text_again(tmp_path, source, kind):
+    source = list(sources(tmp_path))[source]
+    tokenizer = TokenizerSpec() if kind == "bytes" else TokenizerSpec(kind="bpe", vocab_size=280)
+    spec = TextSpec(source=source, tokenizer=tokenizer, validation_share=0.3)
+    text = prepare_text(spec, tmp_path / "text")
+    expected: dict = {}
+    for document in prepare.documents(source):
+        expected.setdefault((document.domain, assign_split(document.key, spec)), {})[document.text] = None
+    assert {(domain, split) for domain in text.domains for split in SPLITS} == set(expected)
+    pieces: dict = {domain: [] for domain in text.domains}
+    for (domain, split), texts in expected.items():
+        assert documents_of(text, domain, split) == list(texts)
+        pieces[domain] += texts
+        facts = text.meta["domains"][domain]["splits"][split]
+        tokens = text.tokens(domain, split)
+        assert facts["documents"] == len(texts)
+        assert facts["tokens"] == len(tokens)
+        assert facts["distinct_token_ids"] == len(np.unique(tokens))
+        assert facts["sha256"] == hashlib.sha256((tmp_path / f"text/{domain}.{split}.bin").read_bytes()).hexdigest()
+        assert text.token_bytes[tokens].sum() == facts["bytes"] == sum(len(piece.encode()) for piece in texts)
+    for in_domain in pieces.values():
+        assert len(set(in_domain)) == len(in_domain)  # no document is in two splits
+
+
+def test_huggingface_from_a_local_folder(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    from trainer.text.hub import folder_hash
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    texts = [f"document number {i}" for i in range(60)]
+    (folder / "train.jsonl").write_text("".join(json.dumps({"text": piece}) + "\n" for piece in [*texts, texts[0]]))
+    spec = TextSpec(source=HuggingFaceText(name=str(folder), revision=folder_hash(folder)))
+    text = prepare_text(spec, tmp_path / "text")
+    assert text.domains == ("tiny",)
+    assert sorted(piece for split in SPLITS for piece in documents_of(text, "tiny", split)) == sorted(texts)
+    assert text.meta["domains"]["tiny"]["duplicates"] == 1
+
+
+def test_same_spec_same_hash_and_other_text_another(tmp_path):
+    one, two = (prepare_text(LANGUAGES, tmp_path / name) for name in "ab")
+    assert one.sha256 == two.sha256
+    other = replace(LANGUAGES, source=replace(LANGUAGES.source, seed=1))
+    assert prepare_text(other, tmp_path / "c").sha256 != one.sha256
+
+
+def test_a_complete_folder_is_opened_and_not_remade(tmp_path, monkeypatch):
+    first = prepare_text(LANGUAGES, tmp_path / "text")
+    monkeypatch.setattr(prepare, "documents", None)
+    assert prepare_text(LANGUAGES, tmp_path / "text").sha256 == first.sha256
+    with pytest.raises(InputError, match="holds text of another spec"):
+        prepare_text(replace(LANGUAGES, validation_share=0.2), tmp_path / "text")
+
+
+def test_interrupted_preparation_leaves_nothing_behind(tmp_path, monkeypatch):
+    real = prepare.documents
+
+    def interrupted(source):
+        for number, document in enumerate(real(source)):
+            if number == 20:
+                raise KeyboardInterrupt
+            yield document
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "documents", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_text(LANGUAGES, tmp_path / "text")
+    assert list(tmp_path.iterdir()) == []
+    assert prepare_text(LANGUAGES, tmp_path / "text").domains == ("f0l0", "f0l1")
+
+
+def test_without_a_teacher_share_there_is_no_teacher_split(tmp_path):
+    text = prepare_text(replace(LANGUAGES, teacher_share=0.0), tmp_path / "text")
+    with pytest.raises(InputError, match="no split 'teacher', there are train, validation"):
+        text.tokens("f0l0", "teacher")
+
+
+def test_an_empty_split_is_named(tmp_path):
+    source = FilesText(path=write_lines(tmp_path / "corpus", n_lines=10))
+    with pytest.raises(InputError, match=r"domain 'en': the \w+ split is empty, 1 documents were found; give more text"):
+        prepare_text(TextSpec(source=source), tmp_path / "text")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "-x", "a b", "x" * 101, "a\n"])
+def test_unsafe_domain_names_are_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(prepare, "documents", lambda source: iter([Document(name, "k", "text")]))
+    with pytest.raises(InputError, match="not usable in a file name"):
+        prepare_text(LANGUAGES, tmp_path / "text")
+
+
+def test_a_large_vocabulary_takes_four_bytes_a_token(tmp_path, monkeypatch):
+    from trainer.text.tokenizers import Bytes
+
+    class Wide(Bytes):
+        vocab_size = 70_000
+
+    monkeypatch.setattr(prepare, "make_tokenizer", lambda spec, texts: Wide())
+    text = prepare_text(LANGUAGES, tmp_path / "text")
+    assert text.meta["dtype"] == "<u4"
+    assert text.tokens("f0l0", "train").dtype.itemsize == 4
+
+
+def test_bible_splits_by_block_number_in_all_languages(tmp_path):
+    if not BIBLE.is_dir():
+        pytest.skip("../shared/corpora/bible_nt is absent")
+    text = prepare_text(TextSpec(source=FilesText(path=str(BIBLE))), tmp_path / "text")
+    assert len(text.domains) == 24
+    for domain in text.domains:
+        size = sum(text.n_bytes(split, domain) for split in SPLITS)
+        assert size == (BIBLE / f"{domain}.txt").stat().st_size
+    # of 7,942 to 7,957 lines each, so of 249 blocks each, every one in the same split in all six
+    counts = {
+        domain: tuple(facts["documents"] for facts in text.meta["domains"][domain]["splits"].values())
+        for domain in ("agr", "chr", "dik", "ewe", "lav", "ukr")
+    }
+    assert len(set(counts.values())) == 1
+
+
+def test_importing_text_imports_nothing_heavy():
+    program = (
+        "import sys, trainer.text; print([m for m in ('torch', 'pyarrow', 'tokenizers', 'datasets') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

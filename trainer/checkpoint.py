@@ -1,0 +1,80 @@
+"""Weights on disk: safetensors for finished models, Lightning checkpoints only to go on after an interruption."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import safetensors.torch
+import torch
+
+from curselab.errors import InputError
+from curselab.files import write_with
+from trainer.model import Decoder
+from trainer.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+
+def save_weights(model: Decoder, path: Path) -> None:
+    """Write the final weights as safetensors."""
+    write_with(path, lambda temporary: safetensors.torch.save_model(model, str(temporary)))
+
+
+def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:
+    """Rebuild a finished model from its run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Run folder with ``spec.json`` and ``weights.safetensors``.
+
+    Raises
+    ------
+    InputError
+        No finished run there, or damaged weights.
+    """
+    spec_file, weights = folder / "spec.json", folder / "weights.safetensors"
+    if not (folder / "summary.json").exists() or not weights.exists():
+        raise InputError(f"{folder}: no trained weights there; train that run first (its spec needs keep_weights: true)")
+    if sha256_of(weights) != json.loads((folder / "provenance.json").read_text())["weights_sha256"]:
+        raise InputError(f"{weights}: damaged weights; delete {folder} and train it again")
+    spec = RunSpec.from_mapping(json.loads(spec_file.read_text()), where=str(spec_file))
+    model = Decoder(spec.model, spec.text.tokenizer.vocab_size, seed=spec.seed)
+    safetensors.torch.load_model(model, str(weights))
+    return spec, model
+
+
+def sha256_of(path: Path) -> str:
+    """Sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
+    """Return a checkpoint that can be resumed, or None.
+
+    A damaged checkpoint, or one written by other code or on other text, is removed: the run starts from its beginning.
+    """
+    if not path.exists():
+        return None
+    try:
+        damaged = ZipFile(path).testzip()  # torch reads past a wrong checksum
+        if damaged is not None:
+            raise BadZipFile(f"wrong checksum of {damaged}")
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a truncated zip, a broken header, a wrong checksum: all mean the same
+        log.warning("%s: damaged checkpoint (%s); the run starts from its beginning", path, _first_line(error))
+        path.unlink()
+        return None
+    if checkpoint.get("fingerprint") != fingerprint:
+        log.warning("%s: written by other code or on other text; the run starts from its beginning", path)
+        path.unlink()
+        return None
+    return checkpoint
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

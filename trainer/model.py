@@ -1,0 +1,131 @@
+"""The decoder: a Llama-type transformer (RMSNorm, rotary positions, SwiGLU, no biases), all in one file.
+
+Sources: RMSNorm, Zhang & Sennrich (1910.07467); rotary positions, Su et al. (2104.09864), in the half-rotation layout of
+Llama; SwiGLU, Shazeer (2002.05202); the whole, Touvron et al. (2302.13971).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import skip_init
+
+from trainer.spec import ModelSpec
+
+
+class Decoder(nn.Module):
+    """A causal language model.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    vocab_size : int
+        Tokens in the vocabulary.
+    seed : int
+        Seeds the initial weights; the global generator is neither read nor moved.
+    """
+
+    def __init__(self, spec: ModelSpec, vocab_size: int, *, seed: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embedding = skip_init(nn.Embedding, vocab_size, spec.width)
+        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.depth))
+        self.norm = nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
+        self.head = matrix(spec.width, vocab_size)
+        if spec.tie_embeddings:
+            self.head.weight = self.embedding.weight
+        cosine, sine = rotary_table(spec.context, spec.width // spec.heads, spec.rope_theta)
+        self.register_buffer("cosine", cosine, persistent=False)
+        self.register_buffer("sine", sine, persistent=False)
+        self._initialise(torch.Generator().manual_seed(seed))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (batch, length, vocab_size) for the next token, from token ids (batch, length)."""
+        length = tokens.shape[1]
+        cosine, sine = self.cosine[:length], self.sine[:length]  # (length, head_dim)
+        x = self.embedding(tokens)  # (batch, length, width)
+        for block in self.blocks:
+            x = block(x, cosine, sine)
+        return self.head(self.norm(x))
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator) -> None:
+        """Normal weights of variance 1 / fan-in; what writes to the residual stream divided by sqrt(2 depth), as in GPT-2."""
+        residual_scale = 1 / math.sqrt(2 * self.spec.depth)
+        nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
+        if not self.spec.tie_embeddings:
+            nn.init.normal_(self.head.weight, std=0.02, generator=generator)
+        for block in self.blocks:
+            for linear in (block.attention.qkv, block.ffn.gate_up):
+                nn.init.normal_(linear.weight, std=linear.in_features**-0.5, generator=generator)
+            for linear in (block.attention.out, block.ffn.down):
+                nn.init.normal_(linear.weight, std=residual_scale * linear.in_features**-0.5, generator=generator)
+
+
+class Block(nn.Module):
+    """Pre-norm block: attention, then the feed-forward network, each added to the residual stream."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
+        self.attention = Attention(spec)
+        self.ffn_norm = nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
+        self.ffn = SwiGLU(spec)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Residual stream (batch, length, width) to the same."""
+        x = x + self.attention(self.attention_norm(x), cosine, sine)
+        return x + self.ffn(self.ffn_norm(x))
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention with rotary positions."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.heads = spec.heads
+        self.qkv = matrix(spec.width, 3 * spec.width)
+        self.out = matrix(spec.width, spec.width)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """Map (batch, length, width) to the same."""
+        batch, length, width = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
+        query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class SwiGLU(nn.Module):
+    """Feed-forward network: down(silu(gate(x)) * up(x)), gate and up in one matrix."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.gate_up = matrix(spec.width, 2 * spec.ffn_width)
+        self.down = matrix(spec.ffn_width, spec.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, length, width) to the same."""
+        gate, up = self.gate_up(x).chunk(2, dim=-1)  # each (batch, length, ffn_width)
+        return self.down(F.silu(gate) * up)
+
+
+def matrix(inputs: int, outputs: int) -> nn.Linear:
+    """Linear map without bias whose weights are left for the decoder to draw, from its own generator."""
+    return skip_init(nn.Linear, inputs, outputs, bias=False)
+
+
+def rotary_table(length: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (length, head_dim) of the rotation angles, each frequency twice (half-rotation layout)."""
+    frequencies = theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    angles = torch.outer(torch.arange(length, dtype=torch.float64), frequencies)  # (length, head_dim / 2)
+    angles = torch.cat((angles, angles), dim=-1)
+    return angles.cos().float(), angles.sin().float()
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotate (batch, heads, length, head_dim) by position."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cosine + torch.cat((-second, first), dim=-1) * sine

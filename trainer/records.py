@@ -1,0 +1,83 @@
+"""Records of the results contract: what one run puts into the tables ``runs`` and ``metrics``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curselab.contract import check_record, table
+from curselab.files import write_with
+from trainer.flops import count_parameters, train_flop
+from trainer.model import Decoder
+from trainer.spec import RunSpec
+from trainer.text.prepared import PreparedText
+
+SCORES = ("loss_nats_per_token", "loss_se_nats_per_token", "loss_bits_per_byte")
+ARROW = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A finished teacher: its spec, its ``runs`` record, and its model where it has not diverged."""
+
+    spec: RunSpec
+    summary: dict[str, Any]
+    model: Decoder | None
+
+
+def planned_columns(spec: RunSpec, text: PreparedText, *, sweep: str, stage: str) -> dict[str, Any]:
+    """Columns of the table ``runs`` that follow from the spec and its text."""
+    counts = count_parameters(spec.model, text.vocab_size)
+    return {
+        "sweep": sweep,
+        "stage": stage,
+        "run_id": spec.run_id,
+        "seed": spec.seed,
+        "text_source": spec.text.source.kind,
+        "text_sha256": text.sha256,
+        "tokenizer": spec.text.tokenizer.kind,
+        "vocab_size": text.vocab_size,
+        "split": spec.training.split,
+        "width": spec.model.width,
+        "depth": spec.model.depth,
+        "heads": spec.model.heads,
+        "context": spec.model.context,
+        "params_total": counts.total,
+        "params_non_embedding": counts.non_embedding,
+        "steps": spec.steps,
+        "tokens": spec.steps * spec.tokens_per_step,
+        "unique_tokens": text.n_tokens(spec.training.split),
+        "learning_rate": spec.optimizer.learning_rate,
+        "objective": spec.objective.kind,
+    }
+
+
+def teacher_columns(spec: RunSpec, teacher: Teacher | None) -> dict[str, Any]:
+    """Columns of the table ``runs`` that depend on the teacher; without one they are null but for the run's own FLOP."""
+    flop = train_flop(spec, teacher=None if teacher is None else teacher.spec.model)
+    if teacher is None:
+        names = ("id", "params_non_embedding", "tokens", "seed", "loss_nats_per_token")
+        empty = {f"teacher_{name}": None for name in names}
+        return {"train_flop": flop, "distill_weight": None, "temperature": None, **empty}
+    return {
+        "train_flop": flop,
+        "distill_weight": spec.objective.distill_weight,
+        "temperature": spec.objective.temperature,
+        "teacher_id": spec.objective.teacher,
+        "teacher_params_non_embedding": teacher.summary["params_non_embedding"],
+        "teacher_tokens": teacher.summary["tokens"],
+        "teacher_seed": teacher.summary["seed"],
+        "teacher_loss_nats_per_token": teacher.summary["loss_nats_per_token"],
+    }
+
+
+def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of the table ``metrics`` as parquet, each checked against the contract."""
+    columns = table("metrics").columns
+    for row in rows:
+        check_record("metrics", row)
+    schema = pa.schema([(column.name, ARROW[column.dtype]) for column in columns])
+    content = pa.Table.from_pylist(rows, schema=schema)
+    write_with(path, lambda temporary: pq.write_table(content, temporary, write_page_checksum=True))

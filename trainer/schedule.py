@@ -1,0 +1,24 @@
+"""Learning rate over a run, as a factor of its peak."""
+
+import math
+
+from trainer.spec import ScheduleSpec
+
+
+def learning_rate_factor(schedule: ScheduleSpec, step: int, steps: int) -> float:
+    """Factor of the peak learning rate for optimiser step ``step`` (from 0) of ``steps``.
+
+    Linear warm-up, then a cosine to ``final_share`` (Loshchilov & Hutter 1608.03983), or a plateau and a linear decay over the
+    last ``decay_share`` of the run (warm-up-stable-decay, Hu et al. 2404.06395), or a constant.
+    """
+    warmup = round(schedule.warmup_share * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    if schedule.kind == "constant":
+        return 1.0
+    if schedule.kind == "cosine":
+        progress = (step - warmup) / max(1, steps - warmup)
+        return schedule.final_share + (1 - schedule.final_share) * 0.5 * (1 + math.cos(math.pi * progress))
+    decay = max(1, round(schedule.decay_share * steps))
+    progress = max(0.0, (step - (steps - decay)) / decay)
+    return 1 - (1 - schedule.final_share) * progress

@@ -1,0 +1,327 @@
+"""RunSpec: everything that decides the outcome of one training run, and nothing else.
+
+A spec is plain frozen data, read strictly from YAML (:mod:`trainer.strict`). Its run id is the first 12 hex digits of the
+sha256 of its canonical JSON, so two runs with one id are the same experiment. Importing this module imports no torch.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainer.strict import from_mapping, require, short_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledText:
+    """Text that every installation already has: docstrings and source of the standard library and the dependencies."""
+
+    kind: Literal["installed"] = "installed"
+    domains: tuple[Literal["prose", "code"], ...] = ("prose",)
+    """``prose``: docstrings; ``code``: source without docstrings and comments."""
+    max_bytes: int = 0
+    """Stop a domain at this many bytes of UTF-8; 0 takes all there is."""
+
+    def __post_init__(self) -> None:
+        require(len(self.domains) > 0, "domains", list(self.domains), "at least one of prose, code")
+        require(self.max_bytes >= 0, "max_bytes", self.max_bytes, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesText:
+    """A folder of UTF-8 text, JSON lines or parquet: one file or one folder a domain (a language, say)."""
+
+    kind: Literal["files"] = "files"
+    path: str
+    """The folder, absolute or relative to the working directory."""
+    domains: tuple[str, ...] = ()
+    """Names of files (without ending) or folders to read; empty reads all."""
+    column: str = "text"
+    """Key or column that holds the text in JSON lines and parquet."""
+    max_bytes: int = 0
+    """Stop a domain at this many bytes of UTF-8; 0 takes all there is."""
+
+    def __post_init__(self) -> None:
+        require(self.path != "", "path", self.path, "a folder")
+        require(self.max_bytes >= 0, "max_bytes", self.max_bytes, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguagesText:
+    """Families of artificial languages whose entropy rate is known; see :mod:`trainer.text.languages`."""
+
+    kind: Literal["languages"] = "languages"
+    families: int = 2
+    languages_per_family: int = 3
+    syntax_similarity: float = 0.8
+    """0: languages of a family have independent word orders; 1: they share one."""
+    lexical_overlap: float = 0.5
+    """Share of word forms that a language takes from its family's common lexicon."""
+    word_classes: int = 8
+    words_per_class: int = 64
+    bytes_per_language: int = 1_000_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.families >= 1, "families", self.families, "1 or more")
+        require(self.languages_per_family >= 1, "languages_per_family", self.languages_per_family, "1 or more")
+        require(0 <= self.syntax_similarity <= 1, "syntax_similarity", self.syntax_similarity, "a number from 0 to 1")
+        require(0 <= self.lexical_overlap <= 1, "lexical_overlap", self.lexical_overlap, "a number from 0 to 1")
+        require(self.word_classes >= 2, "word_classes", self.word_classes, "2 or more")
+        require(self.words_per_class >= 2, "words_per_class", self.words_per_class, "2 or more")
+        require(self.bytes_per_language >= 1000, "bytes_per_language", self.bytes_per_language, "1000 or more")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuggingFaceText:
+    """A dataset of the Hugging Face Hub, streamed at a pinned revision (extra ``hub``)."""
+
+    kind: Literal["huggingface"] = "huggingface"
+    name: str
+    """Dataset name such as ``owner/name``, or a local dataset folder."""
+    revision: str
+    """Commit hash: a dataset that moves is not an experiment."""
+    subset: str = ""
+    split: str = "train"
+    column: str = "text"
+    max_bytes: int = 100_000_000
+    """Stop at this many bytes of UTF-8."""
+
+    def __post_init__(self) -> None:
+        require(self.name != "", "name", self.name, "a dataset name")
+        require(self.revision != "", "revision", self.revision, "a commit hash")
+        require(self.max_bytes > 0, "max_bytes", self.max_bytes, "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerSpec:
+    """Bytes (256 tokens), or byte-level BPE trained on the train split."""
+
+    kind: Literal["bytes", "bpe"] = "bytes"
+    vocab_size: int = 256
+
+    def __post_init__(self) -> None:
+        if self.kind == "bytes":
+            require(self.vocab_size == 256, "vocab_size", self.vocab_size, "256 (the tokenizer is bytes)")
+        require(257 <= self.vocab_size <= 2**31 or self.kind == "bytes", "vocab_size", self.vocab_size, "257 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSpec:
+    """A text source, its tokenizer, and how its documents are shared out."""
+
+    source: InstalledText | FilesText | LanguagesText | HuggingFaceText = field(default_factory=InstalledText)
+    tokenizer: TokenizerSpec = field(default_factory=TokenizerSpec)
+    validation_share: float = 0.1
+    """Share of documents held out for evaluation."""
+    teacher_share: float = 0.3
+    """Share of documents that only teachers are trained on."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.validation_share < 1, "validation_share", self.validation_share, "a number between 0 and 1")
+        require(
+            0 <= self.teacher_share < 1 - self.validation_share,
+            "teacher_share",
+            self.teacher_share,
+            "a number from 0 to below 1 - validation_share",
+        )
+
+    @property
+    def text_id(self) -> str:
+        """12 hex digits that name the prepared token files."""
+        return short_hash(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """A Llama-type decoder: RMSNorm, rotary positions, SwiGLU, no biases."""
+
+    width: int
+    """Features of the residual stream."""
+    depth: int
+    """Transformer blocks."""
+    heads: int
+    """Attention heads; ``width / heads`` must be an even whole number."""
+    ffn_width: int
+    """Hidden features of SwiGLU; 8/3 of ``width`` is usual."""
+    context: int = 128
+    """Sequence length in tokens."""
+    tie_embeddings: bool = True
+    """One matrix for embedding and head."""
+    rope_theta: float = 10_000.0
+    norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for name in ("width", "depth", "heads", "ffn_width", "context"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(self.width % (2 * self.heads) == 0, "heads", self.heads, f"a divisor of width / 2 = {self.width / 2:g}")
+        require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a number above 0")
+        require(self.norm_epsilon > 0, "norm_epsilon", self.norm_epsilon, "a number above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveSpec:
+    """What the model learns from: the text, or a trained teacher's distribution over it."""
+
+    kind: Literal["lm", "distill"] = "lm"
+    teacher: str = ""
+    """Run id of the teacher, for ``distill``."""
+    distill_weight: float = 1.0
+    """Weight of the soft targets; 1 - weight goes to the text."""
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind == "distill":
+            good = len(self.teacher) == 12 and set(self.teacher) <= set("0123456789abcdef")
+            require(good, "teacher", self.teacher, "a run id of 12 hex digits (objective.kind is distill)")
+        else:
+            require(self.teacher == "", "teacher", self.teacher, "no teacher (objective.kind is lm)")
+        require(0 <= self.distill_weight <= 1, "distill_weight", self.distill_weight, "a number from 0 to 1")
+        require(self.temperature > 0, "temperature", self.temperature, "a number above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSpec:
+    """How much text, in what portions, from which split."""
+
+    tokens: int
+    """Training tokens; the last incomplete batch is not trained on."""
+    batch_sequences: int = 16
+    """Sequences an optimiser step, over all devices."""
+    split: Literal["train", "teacher"] = "train"
+
+    def __post_init__(self) -> None:
+        require(self.tokens >= 1, "tokens", self.tokens, "1 or more")
+        require(self.batch_sequences >= 1, "batch_sequences", self.batch_sequences, "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizerSpec:
+    """AdamW; weight decay applies to matrices only, not to norm gains."""
+
+    learning_rate: float
+    beta1: float = 0.9
+    beta2: float = 0.95
+    epsilon: float = 1e-8
+    weight_decay: float = 0.1
+    grad_clip: float = 1.0
+    """Largest gradient norm; 0 turns clipping off."""
+
+    def __post_init__(self) -> None:
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
+        for name in ("beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a number from 0 to below 1")
+        require(self.epsilon > 0, "epsilon", self.epsilon, "a number above 0")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(self.grad_clip >= 0, "grad_clip", self.grad_clip, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSpec:
+    """Learning rate over the run: linear warm-up, then cosine or warm-up-stable-decay (WSD)."""
+
+    kind: Literal["cosine", "wsd", "constant"] = "cosine"
+    warmup_share: float = 0.05
+    """Share of the steps spent warming up."""
+    decay_share: float = 0.2
+    """Share of the steps spent decaying linearly at the end (``wsd``)."""
+    final_share: float = 0.1
+    """Learning rate at the end, as a share of its peak."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.warmup_share < 1, "warmup_share", self.warmup_share, "a number from 0 to below 1")
+        require(0 <= self.final_share <= 1, "final_share", self.final_share, "a number from 0 to 1")
+        room = 0 < self.decay_share <= 1 - self.warmup_share
+        require(room, "decay_share", self.decay_share, "a number above 0 and at most 1 - warmup_share")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSpec:
+    """Validation on fixed windows, at token counts spaced evenly in log."""
+
+    tokens: int = 65_536
+    """Validation tokens scored each time."""
+    points: int = 3
+    """Evaluations a run, the last one after the last step."""
+
+    def __post_init__(self) -> None:
+        require(self.tokens >= 1, "tokens", self.tokens, "1 or more")
+        require(self.points >= 1, "points", self.points, "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeSpec:
+    """Hardware facts that change the bits of the result."""
+
+    accelerator: Literal["cpu", "gpu"] = "cpu"
+    devices: int = 1
+    precision: Literal["32-true", "bf16-mixed", "bf16-true"] = "32-true"
+    threads: int = 1
+    """Threads of one process on a CPU."""
+
+    def __post_init__(self) -> None:
+        require(self.devices >= 1, "devices", self.devices, "1 or more")
+        require(self.threads >= 1, "threads", self.threads, "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One training run."""
+
+    model: ModelSpec
+    training: TrainingSpec
+    optimizer: OptimizerSpec
+    text: TextSpec = field(default_factory=TextSpec)
+    objective: ObjectiveSpec = field(default_factory=ObjectiveSpec)
+    schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
+    evaluation: EvaluationSpec = field(default_factory=EvaluationSpec)
+    compute: ComputeSpec = field(default_factory=ComputeSpec)
+    seed: int = 0
+    """Seeds the initial weights and the order of the data."""
+    keep_weights: bool = False
+    """Keep the final weights as ``weights.safetensors``: a teacher needs them."""
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        tokens_a_step = self.training.batch_sequences * self.model.context
+        require(
+            self.training.tokens >= tokens_a_step,
+            "training.tokens",
+            self.training.tokens,
+            f"at least one batch of {tokens_a_step} tokens",
+        )
+        if self.training.split == "teacher":
+            require(self.text.teacher_share > 0, "text.teacher_share", self.text.teacher_share, "a share above 0 for teachers")
+
+    @property
+    def run_id(self) -> str:
+        """First 12 hex digits of the sha256 of the canonical JSON."""
+        return short_hash(self)
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Training tokens of one optimiser step."""
+        return self.training.batch_sequences * self.model.context
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the run."""
+        return self.training.tokens // self.tokens_per_step
+
+    @classmethod
+    def from_mapping(cls, mapping: object, *, where: str = "") -> "RunSpec":
+        """Read a spec strictly from plain values, as YAML or JSON give them."""
+        return from_mapping(cls, mapping, where=where)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """One run and its place in a plan."""
+
+    sweep: str
+    stage: str
+    spec: RunSpec
+
+    @property
+    def run_id(self) -> str:
+        """Run id of the spec."""
+        return self.spec.run_id

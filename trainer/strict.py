@@ -1,0 +1,126 @@
+"""Strict reading of nested frozen dataclasses from plain mappings, and their canonical JSON.
+
+Unknown keys, wrong types and values outside a ``Literal`` are one-line errors that name the dotted key and what is allowed.
+Booleans are never numbers, and a number in quotes is never a number.
+"""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, TypeVar
+
+from curselab.errors import InputError
+
+T = TypeVar("T")
+TAG = "kind"  # the field that tells the members of a union of dataclasses apart
+
+
+def from_mapping(cls: type[T], mapping: object, *, where: str = "") -> T:
+    """Build a dataclass from a mapping, refusing whatever it does not declare.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass whose fields are int, float, bool, str, Literal, tuple of those, dataclasses, or a union of dataclasses
+        that differ in the Literal of their field ``kind``.
+    mapping : Mapping
+        Plain values as YAML or JSON give them.
+    where : str
+        Dotted name of ``mapping`` for error messages.
+
+    Raises
+    ------
+    InputError
+        Unknown key, missing key, wrong type, or a value that is not allowed.
+    """
+    if not isinstance(mapping, Mapping):
+        raise InputError(f"{where or cls.__name__}: {_show(mapping)} was given, a mapping is needed")
+    hints = _hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in mapping:
+        if key not in fields:
+            near = get_close_matches(str(key), fields, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"{_join(where, key)}: unknown key{hint} (allowed: {', '.join(fields)})")
+    values = {key: _value(hints[key], value, _join(where, key)) for key, value in mapping.items()}
+    for name, field in fields.items():
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise InputError(f"{_join(where, name)}: missing, and it has no default")
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{where}.{error}" if where else str(error)) from None
+
+
+def to_mapping(spec: object) -> dict[str, Any]:
+    """Plain nested dict of a dataclass, tuples as lists: what YAML and JSON can hold."""
+    return json.loads(json.dumps(dataclasses.asdict(spec)))  # type: ignore[call-overload,no-any-return]
+
+
+def canonical_json(spec: object) -> str:
+    """JSON with sorted keys and no spaces: equal specs give equal strings, whatever the order of their keys."""
+    return json.dumps(dataclasses.asdict(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)  # type: ignore[call-overload]
+
+
+def short_hash(spec: object) -> str:
+    """First 12 hex digits of the sha256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(spec).encode()).hexdigest()[:12]
+
+
+def require(condition: bool, field: str, given: object, allowed: str) -> None:
+    """Raise an InputError that names the field when ``condition`` does not hold."""
+    if not condition:
+        raise InputError(f"{field}: {_show(given)} was given, {allowed} is needed")
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _value(hint: Any, value: object, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        if value not in arguments or isinstance(value, bool):
+            raise InputError(f"{where}: {_show(value)} was given (allowed: {', '.join(map(str, arguments))})")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _tagged(arguments, value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{where}: {_show(value)} was given, a list is needed")
+        return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(hint, value, where=where)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{where}: {_show(value)} was given, {_article(hint.__name__)} is needed")
+    return value
+
+
+def _tagged(members: tuple[Any, ...], value: object, where: str) -> Any:
+    by_tag = {typing.get_args(_hints(member)[TAG])[0]: member for member in members}
+    tag = value.get(TAG) if isinstance(value, Mapping) else None
+    if tag not in by_tag:
+        raise InputError(f"{_join(where, TAG)}: {_show(tag)} was given (allowed: {', '.join(by_tag)})")
+    return from_mapping(by_tag[tag], value, where=where)
+
+
+def _join(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _article(name: str) -> str:
+    words = {"int": "a whole number", "float": "a number", "str": "a string", "bool": "true or false"}
+    return words.get(name, name)
+
+
+def _show(value: object) -> str:
+    kind = {str: "the string ", type(None): "nothing, "}.get(type(value), "")
+    return f"{kind}{value!r}"

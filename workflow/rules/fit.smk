@@ -1,0 +1,18 @@
+# A law fitted to its table. Its code hash covers its own module, so editing one law leaves the others alone.
+rule fit:
+    input:
+        "results/tables/{law}/runs.parquet",
+    output:
+        "results/fits/{law}.json",
+    params:
+        code=lambda wildcards: code_hash("analysis.fit", f"analysis.laws.{wildcards.law}"),
+    log:
+        "results/logs/fit/{law}.log",
+    conda:
+        "../envs/curselab.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "curselab fit {input:q} --law {wildcards.law} --out {output:q} 2>&1 | tee {log:q} >&2"

@@ -1,0 +1,18 @@
+# Text of a grid, read, split and tokenised once into memory-mapped files.
+rule text:
+    output:
+        directory("results/text/{text_id}"),
+    params:
+        config=CONFIG,
+        source=lambda wildcards: TEXT_FINGERPRINTS[wildcards.text_id],
+        code=code_hash("trainer.text.prepare"),
+    log:
+        "results/logs/text/{text_id}.log",
+    conda:
+        "../envs/curselab.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "curselab text {wildcards.text_id} --config {params.config:q} --out {output:q} 2>&1 | tee {log:q} >&2"
