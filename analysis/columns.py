@@ -28,16 +28,16 @@ def require_columns(data: pd.DataFrame, *names: str) -> None:
 
 
 def drop_diverged(data: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Split off the runs whose ``status`` is ``diverged``: they have no loss.
+    """Split off the runs whose ``status`` is not ``ok``: diverged runs, and students of diverged teachers, have no loss.
 
     Returns
     -------
     tuple of DataFrame and int
-        The other rows, and how many diverged. A table without ``status`` has none.
+        The other rows, and how many were split off. A table without ``status`` has none.
     """
     if "status" not in data.columns:
         return data, 0
-    diverged = (data["status"] == "diverged").to_numpy(dtype=bool)
+    diverged = (data["status"] != "ok").to_numpy(dtype=bool)
     return data[~diverged], int(diverged.sum())
 
 

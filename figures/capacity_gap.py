@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.laws.capacity_gap import PUBLISHED
 from curselab.errors import InputError
-from figures.style import COLOURS, GREY, MARKERS, NOTE_PT, context, new_figure, si, si_log_axis
+from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, si, si_log_axis
 
 _DASHES = ((0, (4, 2)), (0, (1, 1.2)))
 
@@ -35,16 +35,22 @@ def draw(
     -------
     tuple of array of two Axes and DataFrame
         The axes, and what was drawn: ``series`` (run, mean, curve, optimum, bound, law or a published law), ``student``,
-        ``teacher``, ``lower``, ``upper`` (parameters), ``loss`` (nats/token above plain training, where all students have it).
+        ``teacher``, ``lower``, ``upper`` (parameters), ``loss`` (nats/token, minus plain training where all students have it).
     """
     if ax is not None and np.size(ax) != 2:
         raise InputError(f"ax: {np.size(ax)} axes were given, 2 are needed (loss, and best teacher)")
     drawn = pd.concat([_losses(fit, runs), _optima(fit), _laws(fit)], ignore_index=True)
     with nullcontext() if ax is not None else context():
-        axes = new_figure(venue, aspect=0.5).subplots(1, 2, width_ratios=(1.25, 1)) if ax is None else np.ravel(ax)
+        axes = _new_axes(venue) if ax is None else np.ravel(np.asarray(ax, dtype=object))
         _paint_losses(fit, axes[0], drawn)
         _paint_optima(fit, axes[1], drawn)
     return axes, drawn
+
+
+def _new_axes(venue: str) -> NDArray[Any]:
+    if WIDTHS_IN.get(venue, NARROW_IN) < NARROW_IN:
+        return np.asarray(new_figure(venue, aspect=1.6).subplots(2, 1))
+    return np.asarray(new_figure(venue, aspect=0.5).subplots(1, 2, width_ratios=(1.25, 1)))
 
 
 def _baselines(fit: Any) -> dict[float, float]:
@@ -56,7 +62,7 @@ def _baselines(fit: Any) -> dict[float, float]:
 def _losses(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
     base, c = _baselines(fit), fit.settings
     fine = runs[runs["objective"] == "distill"] if "objective" in runs else runs
-    fine = fine[fine["status"] != "diverged"] if "status" in fine else fine
+    fine = fine[fine["status"] == "ok"] if "status" in fine else fine
     points = fine[[c["student"], c["teacher"], c["loss"]]].astype(float)
     points.columns = ["student", "teacher", "loss"]
     parts = [points.assign(series="run", loss=points["loss"] - points["student"].map(base))]
@@ -130,7 +136,7 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     against_plain = any(_baselines(fit).values())
     if against_plain:
         ax.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-    what = "loss above plain training" if against_plain else "student's loss"
+    what = "loss minus plain training" if against_plain else "student's loss"
     ax.set(xlabel="teacher $N_T$ (parameters)", ylabel=f"{what} (nats/token)")
     columns = 2 if len(fit.students) > 2 else 1
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0, handletextpad=0.2, columnspacing=0.8)

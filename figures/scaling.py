@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from figures.style import COLOURS, MARKERS, NOTE_PT, context, new_figure, note, si, si_log_axis
+from figures.style import COLOURS, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, note, si, si_log_axis
 
 _BEYOND = 3.0  # factor by which a curve is drawn beyond the runs, dashed
 _LABEL_GAP = 0.055  # of the height of the axes: one line of a label
@@ -37,13 +37,17 @@ def draw(fit: Any, runs: pd.DataFrame, *, ax: Axes | None = None, venue: str = "
     points = _points(fit, runs)
     curves = _curves(fit, points)
     with nullcontext() if ax is not None else context():
-        ax = new_figure(venue, aspect=0.5).add_subplot() if ax is None else ax
+        ax = (
+            new_figure(venue, aspect=0.5 if WIDTHS_IN.get(venue, NARROW_IN) >= NARROW_IN else 0.8).add_subplot()
+            if ax is None
+            else ax
+        )
         _paint(fit, ax, points, curves)
     return ax, pd.concat([points, curves], ignore_index=True)
 
 
 def _points(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
-    fine = runs[runs["status"] != "diverged"] if "status" in runs else runs
+    fine = runs[runs["status"] == "ok"] if "status" in runs else runs
     columns = {fit.settings[role]: role for role in ("params", "tokens", "loss")}
     points: pd.DataFrame = fine[list(columns)].rename(columns=columns).astype(float)
     return points.assign(series="run", extrapolated=False)
@@ -127,10 +131,10 @@ def _label_curves(ax: Axes, curves: pd.DataFrame, *, exact: bool) -> None:
 
 
 def _remark(fit: Any) -> str:
-    parts = [f"line: $E + A/N^\\alpha + B/D^\\beta$, dashed outside the runs; band: {100 * fit.level:g} % of the mean"]
+    lines = [r"line: $E + A/N^\alpha + B/D^\beta$, dashed outside the runs"]
+    counted = f"; diverged, not drawn: {fit.counts.n_diverged}" if fit.counts.n_diverged else ""
+    lines.append(f"band: {100 * fit.level:g} % of the mean{counted}")
     if fit.unidentified:
-        names = ", ".join({"alpha": r"$\alpha$", "beta": r"$\beta$"}.get(s, f"${s}$") for s in fit.unidentified)
-        parts.append(f"not identified: {names}")
-    if fit.counts.n_diverged:
-        parts.append(f"diverged, not drawn: {fit.counts.n_diverged}")
-    return "\n".join(filter(None, [parts[0], "; ".join(parts[1:])]))
+        names = {"alpha": r"$\alpha$", "beta": r"$\beta$"}
+        lines.append(f"not identified: {', '.join(names.get(symbol, f'${symbol}$') for symbol in fit.unidentified)}")
+    return "\n".join(lines)

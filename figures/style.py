@@ -32,6 +32,9 @@ WIDTHS_IN = {
 }
 """Width of a figure by venue, inches, from the style files of the venues."""
 
+NARROW_IN = 4.5
+"""Below this width two panels stand on each other, not beside each other, inches."""
+
 # Okabe and Ito (2008), Color Universal Design, without yellow, which is faint on paper; a marker says the same again
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

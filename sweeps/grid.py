@@ -106,9 +106,9 @@ def _assign(mapping: dict[str, Any], dotted: str, value: object, where: str) -> 
     for parent in parents:
         mapping = mapping.setdefault(parent, {})
         if not isinstance(mapping, dict):
-            raise InputError(
-                f"{where}.{dotted}: unknown axis (allowed: size, tokens_per_parameter, a field of a spec)"
-            )
+            break
+    if not isinstance(mapping, dict) or (isinstance(mapping.get(last), dict) and not isinstance(value, dict)):
+        raise InputError(f"{where}.{dotted}: unknown axis (allowed: size, tokens_per_parameter, a field of a spec)")
     mapping[last] = value
 
 

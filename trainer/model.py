@@ -26,6 +26,9 @@ class Decoder(nn.Module):
         Seeds the initial weights; the global generator is neither read nor moved.
     """
 
+    cosine: Tensor
+    sine: Tensor
+
     def __init__(self, spec: ModelSpec, vocab_size: int, *, seed: int) -> None:
         super().__init__()
         self.spec = spec
@@ -57,6 +60,7 @@ class Decoder(nn.Module):
         if not self.spec.tie_embeddings:
             nn.init.normal_(self.head.weight, std=0.02, generator=generator)
         for block in self.blocks:
+            assert isinstance(block, Block)
             for linear in (block.attention.qkv, block.ffn.gate_up):
                 nn.init.normal_(linear.weight, std=linear.in_features**-0.5, generator=generator)
             for linear in (block.attention.out, block.ffn.down):

@@ -2,6 +2,7 @@
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from trainer.losses import distillation_loss, lm_loss
@@ -46,7 +47,7 @@ class LanguageModule(L.LightningModule):
             logits, teacher_logits, targets, weight=objective.distill_weight, temperature=objective.temperature
         )
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW without weight decay on norm gains, and the schedule stepped once an optimiser step."""
         spec = self.spec.optimizer
         matrices = [p for p in self.model.parameters() if p.ndim >= 2]

@@ -40,7 +40,7 @@ def from_mapping(cls: type[T], mapping: object, *, where: str = "") -> T:
     """
     if not isinstance(mapping, Mapping):
         raise InputError(f"{where or cls.__name__}: {_show(mapping)} was given, a mapping is needed")
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:

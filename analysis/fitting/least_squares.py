@@ -31,7 +31,14 @@ class Optimum:
     convergence: Convergence
 
 
-def multistart(residual: Residual, jacobian: Jacobian, starts: Sequence[ArrayLike], *, delta: float | None = None) -> Optimum:
+def multistart(
+    residual: Residual,
+    jacobian: Jacobian,
+    starts: Sequence[ArrayLike],
+    *,
+    delta: float | None = None,
+    bounds: tuple[ArrayLike, ArrayLike] = (-np.inf, np.inf),
+) -> Optimum:
     """Minimise a sum of squared or Huber losses from each start and keep the best.
 
     Parameters
@@ -42,6 +49,8 @@ def multistart(residual: Residual, jacobian: Jacobian, starts: Sequence[ArrayLik
         Starting points, ``(n_params,)`` each.
     delta : float, optional
         Where Huber's loss turns from quadratic to linear, in units of the residual; None is plain least squares.
+    bounds : tuple of array_like
+        Lower and upper bounds, ``(n_params,)`` each. An end point on a bound is no optimum: it counts as not converged.
 
     Returns
     -------
@@ -55,7 +64,7 @@ def multistart(residual: Residual, jacobian: Jacobian, starts: Sequence[ArrayLik
     """
     scales = [delta or float(np.sqrt(np.mean(residual(np.asarray(start, dtype=float)) ** 2))) or 1.0 for start in starts]
     ends = [
-        _minimise(residual, jacobian, np.asarray(s, dtype=float), scale, delta)
+        _minimise(residual, jacobian, np.asarray(s, dtype=float), scale, delta, bounds)
         for s, scale in zip(starts, scales, strict=True)
     ]
     theta, best = min(ends, key=lambda end: end[1])
@@ -69,12 +78,24 @@ def multistart(residual: Residual, jacobian: Jacobian, starts: Sequence[ArrayLik
 
 
 def _minimise(
-    residual: Residual, jacobian: Jacobian, start: Vector, scale: float, delta: float | None
+    residual: Residual,
+    jacobian: Jacobian,
+    start: Vector,
+    scale: float,
+    delta: float | None,
+    bounds: tuple[ArrayLike, ArrayLike],
 ) -> tuple[Vector, float]:
+    def scaled(theta: Vector) -> Vector:
+        return residual(theta) / scale
+
+    def scaled_jacobian(theta: Vector) -> NDArray[np.float64]:
+        return jacobian(theta) / scale
+
     end = least_squares(
-        lambda theta: residual(theta) / scale,
+        scaled,
         start,
-        lambda theta: jacobian(theta) / scale,
+        scaled_jacobian,
+        bounds=bounds,
         method="trf",
         x_scale="jac",
         loss="linear" if delta is None else "huber",

@@ -22,8 +22,9 @@ identified: the lowest loss is inside the grid, both the fall and the rise are s
 teachers are better ones, and 90 % of resamples have an optimum inside. Four such students over a factor of eight are needed.
 
 Known failures: a parabola puts the optimum too high where the fall is steeper than the rise, by nearly the same factor for all
-students, so trust :math:`b` before :math:`k` (in the exact :mod:`analysis.laws.kernel_toy`, k is 17 % high and b 4 % low); one teacher a size means that a lucky teacher looks like a good size, which no
-interval here covers; undertrained large teachers make an optimum of their own; a high :math:`R^2` does not show :math:`b = 1`.
+students, so trust :math:`b` before :math:`k` (in the exact :mod:`analysis.laws.kernel_toy`, k is 17 % high and b 4 % low);
+one teacher a size means that a lucky teacher looks like a good size, which no interval here covers; undertrained large
+teachers make an optimum of their own; a high :math:`R^2` does not show :math:`b = 1`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -227,7 +228,7 @@ def fit_capacity_gap(
     ------
     InputError
         A column is missing or holds something else than positive finite numbers; runs of one student differ in more than their
-        teacher; fewer than 3 teachers.
+        teacher, or all diverged.
     """
     level = check_level(level)
     if bootstrap < 0:
@@ -264,10 +265,10 @@ def _cells(distilled: pd.DataFrame, data: pd.DataFrame, names: dict[str, str]) -
     plain = _plain(data, columns)
     for size in np.unique(positive(distilled, columns["student"])):
         fine, n_diverged = drop_diverged(distilled[distilled[columns["student"]] == size])
+        if fine.empty:
+            raise InputError(f"data: all {n_diverged} runs of student {size:g} diverged, leave it out or train it anew")
         _check_fixed(fine, size, columns["teacher"])
         table = fine.pivot_table(index=columns["seed"], columns=columns["teacher"], values=columns["loss"], aggfunc="mean")
-        if table.shape[1] < 3:
-            raise InputError(f"data: student {size:g} has {table.shape[1]} teachers with a loss, 3 or more are needed")
         signal = fine.groupby(columns["teacher"])[columns["teacher_loss"]].mean()
         yield Cells(
             student=float(size),

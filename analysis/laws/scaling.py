@@ -35,7 +35,7 @@ from analysis.columns import drop_diverged, positive, require_columns
 from analysis.fitting.bootstrap import cluster_bootstrap
 from analysis.fitting.least_squares import multistart
 from analysis.fitting.result import Bootstrap, Counts, FitResult, Note, check_level
-from analysis.laws.scaling_form import LogForm
+from analysis.laws.scaling_form import BOUNDS, LogForm
 from analysis.laws.scaling_identified import SYMBOLS, judge
 from curselab.errors import InputError
 
@@ -95,12 +95,13 @@ class ScalingFit(FitResult):
         pandas.DataFrame
             Columns ``params``, ``tokens``, ``loss``, ``lower``, ``upper`` (nats/token) and ``extrapolated``.
             The band is of the mean: a new run scatters more, and outside the fitted range the form itself is in doubt.
+            There is no band (NaN) where resamples often did not converge or the optimum is none.
         """
         level = check_level(self.level if level is None else level)
         N, D = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, dtype=float)) for x in (params, tokens)))
         frame = pd.DataFrame({"params": N, "tokens": D, "loss": predict(self.estimate, N, D)})
         band = np.full((2, len(N)), np.nan)
-        if len(self.draws) > 1:
+        if len(self.draws) > 1 and not set(SYMBOLS) <= set(self.unidentified):
             curves = np.stack([predict(draw, N, D) for draw in self.draws])
             band = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
         inside = frame["params"].between(*self.range_params) & frame["tokens"].between(*self.range_tokens)
@@ -166,7 +167,7 @@ def fit_scaling_law(
     order = np.lexsort((L, D, N))
     n, d = np.log(N[order]), np.log(D[order])
     form = LogForm(n, d, np.log(L[order]), float(n.mean()), float(d.mean()))
-    best = multistart(form.residual, form.jacobian, form.starts(), delta=delta)
+    best = multistart(form.residual, form.jacobian, form.starts(), delta=delta, bounds=BOUNDS)
     cells = pd.Series(list(zip(N, D, strict=True)))
     clusters = pd.factorize((cells if groups is None else kept["_group"]).iloc[order])[0]
     draws = cluster_bootstrap(_refit(form, best.theta, delta), clusters, resamples=bootstrap, rng=np.random.default_rng(seed))
@@ -234,7 +235,7 @@ def _refit(form: LogForm, theta: Vector, delta: float) -> Callable[[NDArray[np.i
         if len(np.unique(rows)) < len(SYMBOLS):
             return None
         resample = form.rows(rows)
-        end = multistart(resample.residual, resample.jacobian, [theta], delta=delta)
+        end = multistart(resample.residual, resample.jacobian, [theta], delta=delta, bounds=BOUNDS)
         natural = form.natural(end.theta)
         return natural if end.convergence.converged and np.isfinite(natural).all() else None
 

@@ -12,6 +12,9 @@ Vector = NDArray[np.float64]
 _EXPONENTS = (0.1, 0.2, 0.35, 0.5, 0.8, 1.2)
 _STARTS = 8
 
+# far outside any power law that a loss has followed; a fit that runs there has no optimum, and must not run to infinity
+BOUNDS = ([-np.inf, -np.inf, -np.inf, -1.0, -1.0], [np.inf, np.inf, np.inf, 10.0, 10.0])
+
 
 @dataclass(frozen=True, slots=True)
 class LogForm:

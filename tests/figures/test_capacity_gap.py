@@ -4,12 +4,13 @@ from matplotlib.figure import Figure
 
 from curselab.errors import InputError
 from figures.capacity_gap import draw
+from figures.style import context
 
 
 def test_axes_have_units_and_all_words_can_be_read(gap, texts):
     (loss, best), _ = draw(*gap)
     assert loss.get_xlabel() == "teacher $N_T$ (parameters)"
-    assert loss.get_ylabel() == "loss above plain training (nats/token)"
+    assert loss.get_ylabel() == "loss minus plain training (nats/token)"
     assert best.get_xlabel() == "student $N_S$ (parameters)"
     assert best.get_ylabel() == "best teacher $N_T^*$ (parameters)"
     loss.figure.draw_without_rendering()
@@ -54,6 +55,19 @@ def test_nothing_identified_is_said_and_no_optimum_is_drawn(no_gap, texts):
     # an offset of millions would make the teacher of a miniature negative
     assert "(no offset)" in words
     assert (drawn.loc[drawn["series"].str.startswith("Zhang"), "teacher"] > 0).all()
+
+
+@pytest.mark.parametrize("venue", ["icml", "neurips"])
+def test_words_stay_on_the_page(no_gap, venue):
+    (loss, best), _ = draw(*no_gap, venue=venue)
+    figure = loss.figure
+    with context():  # as save does: fonts are looked up when a figure is drawn
+        figure.draw_without_rendering()
+        boxes = [ax.get_tightbbox() for ax in (loss, best)]
+    for box in boxes:
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1 + 1
+    assert (best.get_position().x0 > loss.get_position().x1) == (venue == "neurips")
 
 
 def test_it_draws_where_it_is_told(gap):

@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from analysis.laws.scaling import fit_scaling_law
 from figures.scaling import draw
+from figures.style import context
 from tests.analysis.factories import scaling_runs
 
 
@@ -57,8 +58,9 @@ def test_what_is_not_identified_is_said(texts):
 def test_labels_stay_on_the_page_of_a_narrow_column(scaling, venue):
     ax, _ = draw(*scaling, venue=venue)
     figure = ax.figure
-    figure.draw_without_rendering()
-    for text in ax.texts:
-        box = text.get_window_extent()
+    with context():  # as save does: fonts are looked up when a figure is drawn
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in ax.texts]
+    for box in boxes:
         assert box.x0 >= 0
         assert box.x1 <= figure.bbox.x1 + 1

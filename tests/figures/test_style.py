@@ -4,7 +4,7 @@ import matplotlib as mpl
 import matplotlib.colors
 import numpy as np
 import pytest
-from PIL import Image
+from matplotlib.image import imread
 
 from curselab.errors import InputError
 from figures.style import COLOURS, MARKERS, WIDTHS_IN, context, new_figure, save, si, si_log_axis
@@ -27,7 +27,7 @@ def test_the_page_has_exactly_the_venue_s_width(tmp_path, venue):
     box = re.search(rb"/MediaBox \[ ?([\d. ]+?) ?\]", pdf.read_bytes()).group(1).split()
     assert float(box[2]) == pytest.approx(72 * WIDTHS_IN[venue], abs=1e-3)
     assert pdf.name == "figure.v1.pdf"
-    assert abs(Image.open(png).width - 300 * WIDTHS_IN[venue]) <= 1
+    assert abs(imread(png).shape[1] - 300 * WIDTHS_IN[venue]) <= 1
 
 
 def test_fonts_are_embedded_truetype_and_bytes_repeat(tmp_path):

@@ -91,9 +91,10 @@ def kill_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def start_and_kill(chosen, text, runs: Path, step: int, *, every_s: float = 0.0) -> None:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+    with pytest.MonkeyPatch.context() as patch:
         kill_after(patch, step)
-        run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text, checkpoint_every_s=every_s)
+        with pytest.raises(Killed):
+            run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text, checkpoint_every_s=every_s)
 
 
 @pytest.mark.parametrize("step", [1, 7, 19])

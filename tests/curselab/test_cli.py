@@ -1,0 +1,119 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GRID = """
+grid: tiny
+shards: 1
+text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 60000}}
+sweeps:
+  scaling:
+    run: {size: [6k], training.tokens: [4096, 8192], training.batch_sequences: [2], evaluation.tokens: [1024], seed: [0]}
+"""
+
+
+@pytest.fixture
+def command(root: Path, tmp_path: Path):
+    """Run the command in an empty folder with a tiny grid."""
+    (tmp_path / "grid.yaml").write_text(GRID)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "curselab", *words],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One line, the culprit named, a non-zero exit, no traceback."""
+    assert done.returncode == 1, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("curselab: ")
+    for word in words:
+        assert word in lines[0]
+
+
+def test_every_command_has_help(command) -> None:
+    for words in ([], ["text"], ["train"], ["collect"], ["fit"], ["figure"], ["table"], ["sweep"], ["sweep", "expand"]):
+        done = command(*words, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+
+
+def test_sweep_list_expand_and_show_agree(command) -> None:
+    assert "capacity_gap" in command("sweep", "list").stdout
+    lines = command("sweep", "expand", "--config", "grid.yaml").stdout.splitlines()
+    assert len(lines) == 2
+    run_id = lines[0].split()[0]
+    spec = json.loads(command("sweep", "show", run_id, "--config", "grid.yaml").stdout)
+    assert spec["training"]["tokens"] == 4096
+    refused(command("sweep", "show", "0123456789ab", "--config", "grid.yaml"), "0123456789ab", "grid.yaml")
+
+
+def test_planning_and_help_do_not_load_torch(root: Path) -> None:
+    code = (
+        "import sys; import curselab.cli, sweeps.plan, trainer.spec, trainer.text, analysis; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_shard_is_trained_then_kept(command, tmp_path: Path) -> None:
+    text_id = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", "import json; from pathlib import Path; from sweeps import load_plan;"
+             "print(json.dumps(list(load_plan(Path('grid.yaml')).texts)))"],
+            cwd=tmp_path, check=True, capture_output=True, text=True,
+        ).stdout
+    )[0]  # fmt: skip
+    refused(command("train", "scaling", "run-0", "--config", "grid.yaml"), "results/text", "prepared")
+    assert command("text", text_id, "--config", "grid.yaml", "--out", f"results/text/{text_id}").returncode == 0
+    done = command("train", "scaling", "run-0", "--config", "grid.yaml", "--log", "log.txt")
+    assert done.returncode == 0, done.stderr
+    assert "2/2 runs" in done.stderr
+    assert "all trained" in (tmp_path / "log.txt").read_text()
+    summaries = {path: path.stat().st_mtime_ns for path in tmp_path.glob("results/runs/scaling/*/summary.json")}
+    assert len(summaries) == 2
+    assert command("train", "scaling", "run-0", "--config", "grid.yaml").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in summaries} == summaries
+    refused(command("train", "scaling", "run-0", "--config", "grid.yaml", "--digest", "x"), "run-0", "grid.yaml")
+    refused(command("train", "scaling", "run-9", "--config", "grid.yaml"), "run-9", "run-0")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("shards: 1", "shards: one", ["shards", "'one'"]),
+        ("shards: 1", "shards: 0", ["shards", "0"]),
+        ("grid: tiny", "grid: tiny\nspeed: 3", ["speed", "unknown key", "allowed: grid"]),
+        ("scaling:", "scalling:", ["sweeps.scalling", "unknown key", "scaling, capacity_gap"]),
+        ("run: {", "walk: {", ["scaling.walk", "unknown stage", "run"]),
+        ("size: [6k]", "size: [7k]", ["size", "'7k'", "6k, 14k"]),
+        ("size: [6k]", "size: 6k", ["size", "'6k'", "array"]),
+        ("size: [6k]", "size: [6k], model.width: [0]", ["model.width", "0", "1 or more"]),
+        ("size: [6k]", "size: [6k], optimizer.learning_rate: ['3e-4']", ["learning_rate", "'3e-4'", "number"]),
+        ("size: [6k]", "size: [6k], optimiser.learning_rate: [3e-4]", ["optimiser", "did you mean 'optimizer'"]),
+        ("size: [6k]", "size: [6k], seed.x: [1]", ["seed", "unknown axis"]),
+        ("seed: [0]", "seed: [0, 0]", ["there twice"]),
+        ("kind: languages, families: 1", "kind: files, path: nowhere, families: 1", ["families", "unknown key"]),
+        ("grid: tiny", "grid: [tiny", ["grid.yaml", "line"]),
+    ],
+)
+def test_a_bad_grid_is_one_line(command, tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    grid = tmp_path / "grid.yaml"
+    assert old in GRID
+    grid.write_text(GRID.replace(old, new))
+    refused(command("sweep", "expand", "--config", "grid.yaml"), "grid.yaml", *words)
+
+
+def test_a_missing_grid_is_one_line(command) -> None:
+    refused(command("sweep", "expand", "--config", "nowhere.yaml"), "nowhere.yaml", "no such file")

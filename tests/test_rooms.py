@@ -1,0 +1,93 @@
+"""The house itself: every law has its rooms, and nothing forbidden is in any of them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from analysis.laws.registry import LAWS
+from sweeps.registry import SWEEPS
+
+ROOMS = (
+    "sweeps/{law}.yaml",
+    "analysis/laws/{law}.py",
+    "figures/{law}.py",
+    "docs/laws/{law}.md",
+    "workflow/report/{law}.rst",
+    "tests/analysis/laws/test_{law}.py",
+    "tests/figures/test_{law}.py",
+)
+CODE = ("analysis", "curselab", "figures", "sweeps", "trainer")
+
+
+def sources(root: Path, *folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
+
+
+def test_the_registries_name_the_same_laws() -> None:
+    assert set(LAWS) == set(SWEEPS)
+
+
+@pytest.mark.parametrize("law", SWEEPS)
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_law_has_a_room_in_every_folder(root: Path, law: str, room: str) -> None:
+    assert (root / room.format(law=law)).is_file()
+
+
+@pytest.mark.parametrize("law", SWEEPS)
+def test_every_law_is_in_the_schema_and_in_every_grid(root: Path, law: str) -> None:
+    schema = YAML(typ="safe").load(root / "workflow/schemas/config.schema.yaml")
+    assert law in schema["properties"]["sweeps"]["properties"]
+    for grid in ("smoke", "default", "full", "paper"):
+        assert law in YAML(typ="safe").load(root / "config" / f"{grid}.yaml")["sweeps"]
+
+
+def test_tests_mirror_the_tree(root: Path) -> None:
+    for test in sources(root, *(f"tests/{room}" for room in CODE)):
+        if test.name.startswith("test_"):
+            module = root / test.relative_to(root / "tests").with_name(test.name.removeprefix("test_"))
+            assert module.is_file(), f"{test.relative_to(root)} tests no module"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        (r"\bpickle\b|\bdill\b|\bjoblib\b|read_pickle|allow_pickle=True", "results are never pickled"),
+        (r"torch\.load\((?![^)]*weights_only=True)", "torch.load runs code without weights_only=True"),
+        (r"yaml\.load\(|YAML\(\)", "YAML is read in safe mode"),
+        (r"(?<![\w.])(eval|exec)\(", "nothing in a file is evaluated"),
+        (r"shell=True", "no shell strings"),
+        (r"np\.random\.(seed|rand|randn|normal|choice|shuffle)\(", "no global random state"),
+        (r"import \*", "names are imported by name"),
+        (r"/home/|/root/|/tmp/|/work/", "no path of one machine"),
+    ],
+)
+def test_what_is_forbidden_is_absent(root: Path, pattern: str, why: str) -> None:
+    for path in sources(root, *CODE):
+        found = re.search(pattern, path.read_text())
+        assert found is None, f"{path.relative_to(root)}: {found.group()} ({why})"
+
+
+def test_no_file_is_called_utils_and_package_files_only_re_export(root: Path) -> None:
+    for path in sources(root, *CODE):
+        assert path.stem not in ("utils", "helpers", "misc")
+        if path.name == "__init__.py":
+            assert not re.search(r"^(class|def) (?!__getattr__|__dir__)", path.read_text(), re.M), path
+
+
+def test_every_version_is_pinned(root: Path) -> None:
+    lines = [line for line in (root / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!_-]+", line) for line in lines)
+    assert "torch==2.13.0" in lines
+
+
+def test_each_law_fits_without_torch(root: Path) -> None:
+    code = (
+        "import sys, importlib; from analysis.laws.registry import LAWS\n"
+        "[(law.load_fit(), importlib.import_module(f'figures.{law.name}')) for law in LAWS.values()]\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,0 +1,121 @@
+"""The road as a user walks it: Snakemake on a copy of the project, killed and edited on the way."""
+
+import signal
+import time
+
+import pytest
+
+from tests.workflow.conftest import GRID, Checkout, kill_group
+
+
+@pytest.mark.parametrize("grid", ["smoke", "default", "full", "paper"])
+def test_every_grid_can_be_planned(checkout: Checkout, grid: str) -> None:
+    done = checkout.run("-n", config=f"config/{grid}.yaml")
+    assert done.returncode == 0, done.stdout
+    assert "train" in done.stdout
+
+
+def test_the_whole_road_ends_with_figures_and_nothing_left_to_do(finished: Checkout) -> None:
+    results = finished.folder / "results"
+    for law in ("scaling", "capacity_gap"):
+        assert (results / "figures" / f"{law}.pdf").read_bytes().startswith(b"%PDF")
+        assert (results / "figures" / f"{law}.png").read_bytes().startswith(b"\x89PNG")
+        assert r"\toprule" in (results / "tables" / f"{law}.tex").read_text()
+    assert finished.planned() == {}
+
+
+def test_editing_a_law_makes_its_fit_figure_and_table_stale_and_nothing_else(finished: Checkout) -> None:
+    law = finished.folder / "analysis/laws/capacity_gap.py"
+    before = law.read_text()
+    try:
+        law.write_text(before + "\nEDITED = 1\n")
+        assert finished.planned() == {"fit": 1, "figure": 1, "table": 1}
+        assert (
+            "results/fits/capacity_gap.json"
+            in finished.run("-n", "--quiet", "progress").stdout + finished.run("-n", "--summary").stdout
+        )
+        law.write_text(before + "\n# a remark\n")
+        assert finished.planned() == {}
+    finally:
+        law.write_text(before)
+
+
+def test_one_new_run_makes_one_shard_stale_and_trains_that_run_alone(finished: Checkout) -> None:
+    before = finished.summaries()
+    try:
+        finished.grid("config/tiny.yaml", GRID.replace("[8192, 16384], evaluation", "[8192, 16384, 4096], evaluation", 1))
+        planned = finished.planned()
+        assert planned["train"] <= 2  # two sizes, each in the shard of its id
+        assert planned["collect"] == planned["fit"] == 1
+        assert finished.run().returncode == 0
+        after = finished.summaries()
+        assert before.items() <= after.items()
+        assert len(after) == len(before) + 2
+    finally:
+        finished.grid("config/tiny.yaml", GRID)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_workflow_goes_on_and_ends_with_the_same_bytes(
+    checkout: Checkout, finished_bytes: dict[str, bytes], number: signal.Signals
+) -> None:
+    process = checkout.start()
+    deadline = time.monotonic() + 300
+    while len(checkout.summaries()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kill_group(process, number)
+    assert process.returncode != 0
+    survived = checkout.summaries()
+    assert len(survived) >= 3
+    done = checkout.run()
+    assert done.returncode == 0, done.stdout
+    assert survived.items() <= checkout.summaries().items()
+    assert checkout.outputs() == finished_bytes
+
+
+def test_a_bad_grid_stops_the_workflow_with_one_line(checkout: Checkout) -> None:
+    checkout.grid("config/tiny.yaml", GRID.replace("size: [6k, 14k]", "size: [6k, 14]", 1))
+    done = checkout.run("-n")
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if "curselab:" in line]
+    assert len(lines) == 1
+    assert "config/tiny.yaml: sweeps.scaling.run.size: 14 was given" in lines[0]
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda corpus: None, "no such folder"),
+        (lambda corpus: (corpus.mkdir(), (corpus / "est.txt").write_bytes(b"")), "est.txt"),
+        (lambda corpus: (corpus.mkdir(), (corpus / "est.txt").write_bytes(b"abc\xff\n" * 99)), "not UTF-8"),
+    ],
+)
+def test_a_bad_corpus_is_one_line_that_names_it(checkout: Checkout, spoil, words: str) -> None:
+    spoil(checkout.folder / "corpus")
+    source = "{kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}"
+    checkout.grid("config/tiny.yaml", GRID.replace(source, "{kind: files, path: corpus}"))
+    done = checkout.run()
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if line.startswith("curselab:")]
+    assert len(lines) == 1, done.stdout
+    assert words in lines[0]
+    assert "corpus" in lines[0]
+
+
+def test_a_truncated_metrics_file_is_named(finished: Checkout) -> None:
+    victim = sorted(finished.folder.glob("results/runs/scaling/*/metrics.parquet"))[0]
+    before = victim.read_bytes()
+    try:
+        victim.write_bytes(before[: len(before) // 2])
+        done = finished.run("--forcerun", "collect")
+        assert done.returncode != 0
+        assert any(line.startswith("curselab:") and victim.name in line for line in done.stdout.splitlines())
+    finally:
+        victim.write_bytes(before)
+        assert finished.run().returncode == 0
+
+
+@pytest.fixture(scope="module")
+def finished_bytes(finished: Checkout) -> dict[str, bytes]:
+    return finished.outputs()
