@@ -1,7 +1,9 @@
 """The road as a user walks it: Snakemake on a copy of the project, killed and edited on the way."""
 
+import json
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +103,20 @@ def test_a_bad_corpus_is_one_line_that_names_it(checkout: Checkout, spoil, words
     assert len(lines) == 1, done.stdout
     assert words in lines[0]
     assert "corpus" in lines[0]
+
+
+def test_a_folder_of_real_languages_is_one_line_of_configuration(checkout: Checkout, shared: Path) -> None:
+    source = "{kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}"
+    corpus = shared / "corpora" / "bible_nt"
+    grid = GRID.split("  capacity_gap:")[0].replace(source, f"{{kind: files, path: {corpus}}}")
+    checkout.grid("config/tiny.yaml", grid)
+    done = checkout.run("results/tables/scaling/runs.csv")
+    assert done.returncode == 0, done.stdout
+    (meta,) = checkout.folder.glob("results/text/*/meta.json")
+    assert len(json.loads(meta.read_text())["domains"]) == 24
+    rows = (checkout.folder / "results/tables/scaling/runs.csv").read_text().splitlines()
+    assert len(rows) == 5
+    assert all(",files," in row and ",ok," in row for row in rows[1:])
 
 
 def test_a_truncated_metrics_file_is_named(finished: Checkout) -> None:
