@@ -24,7 +24,7 @@ results: .venv/.installed
 	$(BIN)/snakemake --configfile $(CONFIG)
 
 full: .venv/.installed
-	$(BIN)/snakemake --configfile config/full.yaml results/figures/$(LAW).pdf results/tables/$(LAW).tex
+	$(BIN)/snakemake results/figures/$(LAW).pdf results/tables/$(LAW).tex --configfile config/full.yaml
 
 report: results
 	$(BIN)/snakemake --configfile $(CONFIG) --report results/report.html

@@ -15,7 +15,7 @@ shards: 2
 text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}}
 sweeps:
   scaling:
-    run: {size: [6k, 14k], training.tokens: [8192, 16384], evaluation.tokens: [2048], seed: [0]}
+    run: {size: [6k, 14k], training.tokens: [4096, 8192, 16384], evaluation.tokens: [2048], seed: [0]}
   capacity_gap:
     teacher: {size: [6k, 14k], tokens_per_parameter: [1], evaluation.tokens: [2048], seed: [0]}
     student: {size: [6k], training.tokens: [16384], evaluation.tokens: [2048], seed: [0, 1]}
@@ -32,6 +32,7 @@ class Checkout:
         shutil.copy(root / "results" / "contract.yaml", folder / "results")
         shutil.copy(root / "Snakefile", folder)
         self.folder = folder
+        self.undisturbed: dict[str, bytes] = {}
         self.grid("config/tiny.yaml", GRID)
 
     def grid(self, name: str, content: str) -> None:
@@ -40,9 +41,9 @@ class Checkout:
     def start(self, *words: str, config: str = "config/tiny.yaml") -> subprocess.Popen[str]:
         """Start Snakemake in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--configfile", config, *words],
+            [sys.executable, "-m", "snakemake", *words, "--configfile", config],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder), "PYTHONWARNINGS": "default", "HOME": str(self.folder)},
+            env={**os.environ, "PYTHONPATH": str(self.folder), "HOME": str(self.folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -93,6 +94,7 @@ def finished(root_of_module: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     checkout = Checkout(root_of_module, tmp_path_factory.mktemp("workflow") / "checkout")
     done = checkout.run()
     assert done.returncode == 0, done.stdout
+    checkout.undisturbed = checkout.outputs()
     return checkout
 
 
