@@ -197,7 +197,7 @@ def main() -> NoReturn:
     except InputError as error:
         _leave(str(error), 1)
     except OSError as error:
-        _leave(f"{error.filename or 'files'}: {error.strerror or error}", 1)
+        _leave(f"{error.filename or 'files'}: {error.strerror or str(error).splitlines()[0]}", 1)
     except _Stop as stop:
         received = signal.Signals(stop.args[0])
         _leave(f"stopped by {received.name}; complete runs are kept, and the same command goes on from there", 128 + received)

@@ -31,8 +31,9 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
         _sync(temporary)
         os.replace(temporary, path)
         _sync(path.parent)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _name(error, path)
         raise
 
 
@@ -70,8 +71,17 @@ def write_folder(path: Path, fill: Callable[[Path], object]) -> None:
             if not path.is_dir():
                 raise
         _sync(path.parent)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """Say which file an OSError is about: a full disk does not."""
+    if isinstance(error, OSError):
+        error.filename = str(path)
 
 
 def _sync(path: Path) -> None:

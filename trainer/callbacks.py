@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curselab.files import write_with
+from trainer.checkpoint import save_state
 from trainer.losses import bits_per_byte, window_nats
 from trainer.module import LanguageModule
 from trainer.spec import RunSpec
@@ -142,7 +142,7 @@ class Checkpointer(L.Callback):
         """Write when the interval has passed and steps are left."""
         due = self._clock() - self._last >= self.every_s
         if due and not trainer.should_stop and trainer.global_step < trainer.max_steps:
-            write_with(self.path, lambda temporary: trainer.save_checkpoint(temporary))
+            save_state(trainer, self.path)
             self._last = self._clock()
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
+import lightning as L
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from curselab.errors import InputError
 from curselab.files import write_with
@@ -20,7 +23,12 @@ log = logging.getLogger(__name__)
 
 def save_weights(model: Decoder, path: Path) -> None:
     """Write the final weights as safetensors."""
-    write_with(path, lambda temporary: safetensors.torch.save_model(model, str(temporary)))
+    _write(path, lambda temporary: safetensors.torch.save_model(model, str(temporary)))
+
+
+def save_state(trainer: L.Trainer, path: Path) -> None:
+    """Write the whole training state as a Lightning checkpoint."""
+    _write(path, trainer.save_checkpoint)
 
 
 def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:
@@ -74,6 +82,13 @@ def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
         path.unlink()
         return None
     return checkpoint
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    try:
+        write_with(path, write)
+    except (RuntimeError, SafetensorError) as error:  # what torch and safetensors make of a full disk
+        raise InputError(f"{path}: could not be written ({_first_line(error)})") from None
 
 
 def _first_line(error: Exception) -> str:

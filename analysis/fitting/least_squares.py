@@ -11,6 +11,7 @@ from analysis.fitting.result import Convergence
 
 Vector = NDArray[np.float64]
 Residual = Callable[[Vector], Vector]
+Bounds = tuple[float | Sequence[float], float | Sequence[float]]
 Jacobian = Callable[[Vector], NDArray[np.float64]]
 
 # at the rounding of double precision: a looser stop leaves a Huber fit visibly short of its optimum (arXiv:2404.10102)
@@ -37,7 +38,7 @@ def multistart(
     starts: Sequence[ArrayLike],
     *,
     delta: float | None = None,
-    bounds: tuple[ArrayLike, ArrayLike] = (-np.inf, np.inf),
+    bounds: Bounds = (-np.inf, np.inf),
 ) -> Optimum:
     """Minimise a sum of squared or Huber losses from each start and keep the best.
 
@@ -49,8 +50,8 @@ def multistart(
         Starting points, ``(n_params,)`` each.
     delta : float, optional
         Where Huber's loss turns from quadratic to linear, in units of the residual; None is plain least squares.
-    bounds : tuple of array_like
-        Lower and upper bounds, ``(n_params,)`` each. An end point on a bound is no optimum: it counts as not converged.
+    bounds : tuple
+        Lower and upper bounds, a number or ``(n_params,)`` each. An end point on a bound is no optimum: it counts as not converged.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def _minimise(
     start: Vector,
     scale: float,
     delta: float | None,
-    bounds: tuple[ArrayLike, ArrayLike],
+    bounds: Bounds,
 ) -> tuple[Vector, float]:
     def scaled(theta: Vector) -> Vector:
         return residual(theta) / scale
