@@ -24,25 +24,19 @@ def code_hash(*modules: str) -> str:
     *modules : str
         Dotted names, such as ``analysis.laws.scaling``.
     """
-    digest = hashlib.sha256()
-    for name in sorted(_closure(modules)):
-        digest.update(f"{name}\n{_meaning(_file_of(name))}\n".encode())
-    return digest.hexdigest()
-
-
-def _closure(modules: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
+    meanings: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting.extend(_house_imports(_file_of(name)))
-    return found
+        if name not in meanings:
+            imports, meanings[name] = _read(_file_of(name))
+            waiting.extend(imports)
+    content = "\n".join(f"{name}\n{meanings[name]}" for name in sorted(meanings))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _house_imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
+def _house_imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] in HOUSE)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in HOUSE:
@@ -62,14 +56,16 @@ def _file_of(name: str) -> Path:
 
 
 @cache
-def _meaning(file: Path) -> str:
+def _read(file: Path) -> tuple[tuple[str, ...], str]:
+    """Modules of the house that a file imports, and its syntax tree without docstrings."""
     tree = ast.parse(file.read_bytes())
+    imports = tuple(_house_imports(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
                 node.body = node.body[1:]
-    return ast.dump(tree)
+    return imports, ast.dump(tree)
 
 
 @cache

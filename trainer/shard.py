@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.allocator import keep_freed_memory
 from trainer.progress import Progress
@@ -42,7 +41,4 @@ def train_shard(planned: Sequence[PlannedRun], *, name: str, texts: Path, runs: 
         summary = run_in_folder(run.spec, sweep=run.sweep, stage=run.stage, runs=runs, text=opened[text_id])
         progress.ends(run, summary)
         records.append({"run_id": run.spec.run_id, "stage": run.stage})
-    if not records:
-        raise InputError(f"shard {name}: it holds no run")
-    sweep = planned[0].sweep
-    write_json(out, {"sweep": sweep, "shard": name, "runs": sorted(records, key=lambda record: record["run_id"])})
+    write_json(out, {"sweep": planned[0].sweep, "shard": name, "runs": sorted(records, key=lambda run: run["run_id"])})

@@ -20,7 +20,7 @@ def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
-    trainer.provenance._meaning.cache_clear()
+    trainer.provenance._read.cache_clear()
 
 
 def test_comments_and_docstrings_do_not_count(house: Path) -> None:
@@ -44,7 +44,7 @@ def test_one_law_does_not_touch_another(house: Path) -> None:
     scaling, capacity_gap = hashes()
     with (house / "analysis/laws/capacity_gap.py").open("a") as file:
         file.write("\nEDITED = 1\n")
-    trainer.provenance._meaning.cache_clear()
+    trainer.provenance._read.cache_clear()
     assert hashes()[0] == scaling
     assert hashes()[1] != capacity_gap
 
