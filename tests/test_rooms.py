@@ -91,3 +91,24 @@ def test_each_law_fits_without_torch(root: Path) -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_the_readme_starts_with_the_two_commands_and_maps_every_folder(root: Path) -> None:
+    readme = (root / "README.md").read_text()
+    first_screen = "\n".join(readme.splitlines()[:24])
+    assert "make results" in first_screen
+    assert "make test" in first_screen
+    tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False).stdout.splitlines()
+    if not tracked:
+        pytest.skip("not a git checkout, so its folders are unknown")
+    folders = {name.split("/")[0] for name in tracked if "/" in name and not name.startswith(".")}
+    for folder in folders:
+        assert f"{folder}/" in readme, f"{folder}/ is not in the README's map"
+    for image in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
+        assert (root / image).is_file(), image
+
+
+def test_every_command_that_the_readme_shows_exists(root: Path) -> None:
+    targets = re.findall(r"^(\w+):", (root / "Makefile").read_text(), re.M)
+    for target in re.findall(r"`?make (\w+)", (root / "README.md").read_text()):
+        assert target in targets

@@ -51,7 +51,8 @@ def multistart(
     delta : float, optional
         Where Huber's loss turns from quadratic to linear, in units of the residual; None is plain least squares.
     bounds : tuple
-        Lower and upper bounds, a number or ``(n_params,)`` each. An end point on a bound is no optimum: it counts as not converged.
+        Lower and upper bounds, a number or ``(n_params,)`` each. An end point on a bound is no optimum: it counts as not
+        converged.
 
     Returns
     -------
