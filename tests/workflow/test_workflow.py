@@ -1,6 +1,7 @@
 """The road as a user walks it: Snakemake on a copy of the project, killed and edited on the way."""
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -24,6 +25,15 @@ def test_the_whole_road_ends_with_figures_and_nothing_left_to_do(finished: Check
         assert (results / "figures" / f"{law}.png").read_bytes().startswith(b"\x89PNG")
         assert r"\toprule" in (results / "tables" / f"{law}.tex").read_text()
     assert finished.planned() == {}
+
+
+def test_the_report_is_one_offline_file_with_every_figure_and_caption(finished: Checkout) -> None:
+    done = finished.run("--report", "results/report.html")
+    assert done.returncode == 0, done.stdout
+    report = (finished.folder / "results/report.html").read_text()
+    for needed in ("capacity_gap.png", "scaling.png", "scaling.tex", "Law of capacity gap (Zhang", "Plain scaling, L(N, D)"):
+        assert needed in report
+    assert not re.search(r"""<(script|link)[^>]+(src|href)=["']https?://""", report)
 
 
 def test_editing_a_law_makes_its_fit_figure_and_table_stale_and_nothing_else(finished: Checkout) -> None:

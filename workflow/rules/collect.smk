@@ -1,7 +1,11 @@
 # Run folders of one sweep, gathered into tables that keep the contract.
 rule collect:
     input:
-        lambda wildcards: expand("results/shards/{law}/{shard}.json", law=wildcards.law, shard=PLAN.shards(wildcards.law)),
+        lambda wildcards: expand(
+            "results/shards/{law}/{shard}.json",
+            law=wildcards.law,
+            shard=PLAN.shards(wildcards.law),
+        ),
     output:
         runs=report(
             "results/tables/{law}/runs.csv",
@@ -12,10 +16,6 @@ rule collect:
         parquet="results/tables/{law}/runs.parquet",
         metrics="results/tables/{law}/metrics.parquet",
         provenance="results/tables/{law}/provenance.csv",
-    params:
-        runs="results/runs/{law}",
-        out="results/tables/{law}",
-        code=code_hash("analysis.collect"),
     log:
         "results/logs/collect/{law}.log",
     conda:
@@ -24,5 +24,9 @@ rule collect:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        runs="results/runs/{law}",
+        out="results/tables/{law}",
+        code=code_hash("analysis.collect"),
     shell:
         "curselab collect {input:q} --runs {params.runs:q} --out {params.out:q} 2>&1 | tee {log:q} >&2"

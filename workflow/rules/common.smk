@@ -9,13 +9,17 @@ from trainer.provenance import code_hash
 from trainer.text import source_fingerprint
 
 # jobs use the command that belongs to this interpreter, whether or not its environment is activated
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])
+)
 
 # the grid's own file is read, not Snakemake's copy of it, which reads 3e-4 as a string
 CONFIG = workflow.configfiles[-1] if workflow.configfiles else "config/default.yaml"
 try:
     PLAN = load_plan(Path(CONFIG))
-    TEXT_FINGERPRINTS = {text_id: source_fingerprint(spec) for text_id, spec in PLAN.texts.items()}
+    TEXT_FINGERPRINTS = {
+        text_id: source_fingerprint(spec) for text_id, spec in PLAN.texts.items()
+    }
 except InputError as error:
     sys.exit(f"curselab: {error}")
 
@@ -29,5 +33,15 @@ wildcard_constraints:
 def shard_inputs(wildcards):
     sweep, shard = wildcards.law, wildcards.shard
     texts = expand("results/text/{text_id}", text_id=PLAN.text_ids(sweep, shard))
-    teachers = expand("results/shards/{law}/{shard}.json", law=sweep, shard=PLAN.teachers(sweep, shard))
+    teachers = expand(
+        "results/shards/{law}/{shard}.json",
+        law=sweep,
+        shard=PLAN.teachers(sweep, shard),
+    )
     return texts + teachers
+
+
+def law_caption(wildcards):
+    return Path(
+        workflow.basedir, "workflow", "report", f"{wildcards.law}.rst"
+    ).read_text()

@@ -9,11 +9,8 @@ rule figure:
             "results/figures/{law}.png",
             category="{law}",
             labels={"what": "figure"},
-            caption="../report/{law}.rst",
+            caption="../report/law.rst",
         ),
-    params:
-        stem="results/figures/{law}",
-        code=lambda wildcards: code_hash("figures.draw", f"figures.{wildcards.law}"),
     log:
         "results/logs/figure/{law}.log",
     conda:
@@ -22,5 +19,9 @@ rule figure:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        caption=law_caption,
+        stem="results/figures/{law}",
+        code=lambda wildcards: code_hash("figures.draw", f"figures.{wildcards.law}"),
     shell:
         "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.runs:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"

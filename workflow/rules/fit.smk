@@ -4,8 +4,6 @@ rule fit:
         "results/tables/{law}/runs.parquet",
     output:
         "results/fits/{law}.json",
-    params:
-        code=lambda wildcards: code_hash("analysis.fit", f"analysis.laws.{wildcards.law}"),
     log:
         "results/logs/fit/{law}.log",
     conda:
@@ -14,5 +12,9 @@ rule fit:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        code=lambda wildcards: code_hash(
+            "analysis.fit", f"analysis.laws.{wildcards.law}"
+        ),
     shell:
         "curselab fit {input:q} --law {wildcards.law} --out {output:q} 2>&1 | tee {log:q} >&2"

@@ -7,10 +7,8 @@ rule table:
             "results/tables/{law}.tex",
             category="{law}",
             labels={"what": "table (LaTeX)"},
-            caption="../report/{law}.rst",
+            caption="../report/law.rst",
         ),
-    params:
-        code=lambda wildcards: code_hash("analysis.tables"),
     log:
         "results/logs/table/{law}.log",
     conda:
@@ -19,5 +17,8 @@ rule table:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        caption=law_caption,
+        code=lambda wildcards: code_hash("analysis.tables"),
     shell:
         "curselab table {input:q} --out {output:q} 2>&1 | tee {log:q} >&2"

@@ -2,10 +2,6 @@
 rule text:
     output:
         directory("results/text/{text_id}"),
-    params:
-        config=CONFIG,
-        source=lambda wildcards: TEXT_FINGERPRINTS[wildcards.text_id],
-        code=code_hash("trainer.text.prepare"),
     log:
         "results/logs/text/{text_id}.log",
     conda:
@@ -14,5 +10,9 @@ rule text:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        config=CONFIG,
+        source=lambda wildcards: TEXT_FINGERPRINTS[wildcards.text_id],
+        code=code_hash("trainer.text.prepare"),
     shell:
         "curselab text {wildcards.text_id} --config {params.config:q} --out {output:q} 2>&1 | tee {log:q} >&2"

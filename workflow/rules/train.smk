@@ -4,11 +4,6 @@ rule train:
         shard_inputs,
     output:
         "results/shards/{law}/{shard}.json",
-    params:
-        config=CONFIG,
-        digest=lambda wildcards: PLAN.digest(wildcards.law, wildcards.shard),
-        code=code_hash("trainer.shard"),
-        workers=workflow.cores or 1,
     log:
         "results/logs/train/{law}/{shard}.log",
     conda:
@@ -17,6 +12,12 @@ rule train:
     resources:
         mem_mb=3000,
         runtime=240,
+        # a resource and not a param: another number of cores makes nothing stale
+        workers=workflow.cores or 1,
+    params:
+        config=CONFIG,
+        digest=lambda wildcards: PLAN.digest(wildcards.law, wildcards.shard),
+        code=code_hash("trainer.shard"),
     shell:
         "curselab train {wildcards.law} {wildcards.shard} --config {params.config:q} --digest {params.digest}"
-        " --workers {params.workers} --log {log:q}"
+        " --workers {resources.workers} --log {log:q}"
