@@ -1,6 +1,6 @@
 """Fits with honest uncertainty to tables of runs.
 
-``fit_scaling_law``, ``fit_capacity_gap`` and ``read_runs`` are imported when they are first used.
+Each name is imported when it is first used.
 """
 
 import importlib
@@ -8,15 +8,39 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.collect import read_runs
+    from analysis.decisions.allocate import optimal
+    from analysis.decisions.compare import compare_laws, compare_systems
+    from analysis.decisions.isoflop import fit_isoflop
+    from analysis.decisions.plan import plan
+    from analysis.decisions.sensitivity import sensitivity
     from analysis.laws.capacity_gap import fit_capacity_gap
+    from analysis.laws.general import custom_law
     from analysis.laws.scaling import fit_scaling_law
 
-__all__ = ["fit_capacity_gap", "fit_scaling_law", "read_runs"]
+__all__ = [
+    "compare_laws",
+    "compare_systems",
+    "custom_law",
+    "fit_capacity_gap",
+    "fit_isoflop",
+    "fit_scaling_law",
+    "optimal",
+    "plan",
+    "read_runs",
+    "sensitivity",
+]
 
 _HOME = {
+    "compare_laws": "analysis.decisions.compare",
+    "compare_systems": "analysis.decisions.compare",
+    "custom_law": "analysis.laws.general",
     "fit_capacity_gap": "analysis.laws.capacity_gap",
+    "fit_isoflop": "analysis.decisions.isoflop",
     "fit_scaling_law": "analysis.laws.scaling",
+    "optimal": "analysis.decisions.allocate",
+    "plan": "analysis.decisions.plan",
     "read_runs": "analysis.collect",
+    "sensitivity": "analysis.decisions.sensitivity",
 }
 
 

@@ -35,6 +35,12 @@ def fit_file(law: str, runs: Path, out: Path) -> Any:
     """
     entry = find(law)
     result = entry.load_fit()(select_sweep(read_runs(runs), law, where=runs))
+    write_fit(out, law, result, runs)
+    return result
+
+
+def write_fit(out: Path, law: str, result: Any, runs: Path) -> None:
+    """Write a result with what it rests on: the hash of its table and the versions of the packages."""
     write_json(
         out,
         {
@@ -44,7 +50,6 @@ def fit_file(law: str, runs: Path, out: Path) -> Any:
             "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
         },
     )
-    return result
 
 
 def read_fit(path: str | Path) -> Any:

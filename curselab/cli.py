@@ -106,13 +106,35 @@ def collect(
 @app.command()
 def fit(
     runs: Annotated[Path, typer.Argument(help="Table of runs, parquet or CSV.")],
-    law: Annotated[str, typer.Option(help="Law to fit.")],
-    out: Annotated[Path, typer.Option(help="JSON file for the fit.")],
+    law: Annotated[
+        str, typer.Option(help="Law to fit: scaling or capacity_gap of the workflow; or a form, such as chinchilla.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="JSON file for the fit.")] = None,
+    params: Annotated[str, typer.Option(help="Column of a form: parameters.")] = "params",
+    tokens: Annotated[str, typer.Option(help="Column of a form: training tokens.")] = "tokens",
+    loss: Annotated[str, typer.Option(help="Column of a form: final loss, nats/token.")] = "loss",
+    groups: Annotated[str | None, typer.Option(help="Column of a form: runs that are resampled together.")] = None,
+    bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of a form.")] = 4000,
+    figure: Annotated[Path | None, typer.Option(help="Path of a figure of a form, without its ending.")] = None,
 ) -> None:
     """Fit a law to a table of runs and print its summary."""
-    from analysis.fit import fit_file
+    from analysis.laws.registry import LAWS
 
-    typer.echo(fit_file(law, runs, out).summary())
+    if law in LAWS:
+        if out is None or figure is not None:
+            raise InputError(f"fit: law {law} of the workflow is written by --out and drawn by 'curselab figure'")
+        from analysis.fit import fit_file
+
+        typer.echo(fit_file(law, runs, out).summary())
+        return
+    from analysis.fit_form import fit_form
+
+    result, table = fit_form(law, runs, out, params=params, tokens=tokens, loss=loss, groups=groups, bootstrap=bootstrap)
+    typer.echo(result.summary())
+    if figure is not None:
+        from figures.form import draw_form
+
+        draw_form(result, table, figure)
 
 
 @app.command()

@@ -131,7 +131,8 @@ def _label_curves(ax: Axes, curves: pd.DataFrame, *, exact: bool) -> None:
 
 
 def _remark(fit: Any) -> str:
-    lines = [r"line: $E + A/N^\alpha + B/D^\beta$, dashed outside the runs"]
+    formula = r"$E + A/N^\alpha + B/D^\beta$" if fit.form.name == "chinchilla" else fit.formula
+    lines = [f"line: {formula}, dashed outside the runs"]
     counted = f"; diverged, not drawn: {fit.counts.n_diverged}" if fit.counts.n_diverged else ""
     lines.append(f"band: {100 * fit.level:g} % of the mean{counted}")
     if fit.unidentified:

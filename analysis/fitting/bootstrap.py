@@ -1,53 +1,75 @@
-"""Cluster bootstrap: runs that share a cause of error are drawn together."""
+"""Resampling as weights: a resample is a row of weights on the same runs, so thousands are solved at once.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+===========  ===============================================================  ==========================================
+``case``     multinomial counts of the rows                                   Efron and Tibshirani 1993, section 9.5
+``cluster``  multinomial counts of groups of rows that share a cause of error Davison and Hinkley 1997, section 3.8
+``bayes``    Dirichlet weights of the groups; no row is ever lost             Rubin 1981, Annals of Statistics 9(1)
+``wild``     new losses, not weights: residuals change sign and size together Webb 2023, Canadian J. of Economics 56(3)
+             within a group; the design stays, as a grid that was chosen does
+===========  ===============================================================  ==========================================
+"""
+
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.intp]
+from curselab.errors import InputError
+
+Vector = NDArray[np.float64]
+Kind = Literal["case", "cluster", "wild", "bayes"]
+
+FEW_CLUSTERS = 20
+_WEBB = np.sqrt([0.5, 1.0, 1.5])
 
 
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """Refits of the resamples that converged, and how many did not."""
-
-    estimates: NDArray[np.float64]
-    """``(n_converged, n_params)``."""
-    not_converged: int
-
-
-def cluster_bootstrap(
-    refit: Callable[[Rows], NDArray[np.float64] | None],
-    groups: NDArray[np.intp],
-    *,
-    resamples: int,
-    rng: np.random.Generator,
-) -> Draws:
-    """Draw whole clusters with replacement and refit each time.
+def choose(kind: str, clusters: NDArray[np.intp]) -> Kind:
+    """Return the kind of bootstrap, chosen by the groups of the data where ``auto`` is given.
 
     Parameters
     ----------
-    refit : callable
-        Maps row indices (with repeats) to parameters ``(n_params,)``, or to None when the refit did not converge.
-    groups : numpy.ndarray
-        Cluster of each row, ``(n_rows,)``, as whole numbers from 0. One row a cluster is the ordinary case bootstrap.
+    kind : str
+        ``auto``, ``case``, ``cluster``, ``wild`` or ``bayes``.
+    clusters : numpy.ndarray
+        Group of each row, ``(n,)``, as whole numbers from 0.
+
+    Notes
+    -----
+    ``auto``: ``case`` where each row is its own group, else ``cluster``. Never ``wild``, which keeps the design but covered
+    less in simulation (docs/log.md).
+    """
+    if kind in get_args(Kind):
+        return kind  # type: ignore[return-value]  # checked by the line above
+    if kind != "auto":
+        raise InputError(f"bootstrap: {kind!r} was given (allowed: auto, {', '.join(get_args(Kind))})")
+    return "case" if int(clusters.max()) + 1 == len(clusters) else "cluster"
+
+
+def weights(kind: Kind, clusters: NDArray[np.intp], *, resamples: int, rng: np.random.Generator) -> Vector:
+    """Draw weights with mean one, ``(resamples, n)``.
+
+    Parameters
+    ----------
+    kind : str
+        ``case``, ``cluster`` or ``bayes``.
+    clusters : numpy.ndarray
+        Group of each row, ``(n,)``, as whole numbers from 0.
     resamples : int
         How many times to draw.
     rng : numpy.random.Generator
         Source of all randomness.
-
-    References
-    ----------
-    Davison and Hinkley (1997), Bootstrap Methods and their Application, section 3.8.
     """
-    n_clusters = int(groups.max()) + 1
-    members = [np.flatnonzero(groups == cluster) for cluster in range(n_clusters)]
-    fits = []
-    for _ in range(resamples):
-        # sorted, so that a sum over rows rounds the same for the same resample
-        drawn = np.sort(rng.integers(n_clusters, size=n_clusters))
-        fits.append(refit(np.concatenate([members[cluster] for cluster in drawn])))
-    values = [fit for fit in fits if fit is not None]
-    return Draws(np.asarray(values, dtype=float), resamples - len(values))
+    labels = np.arange(len(clusters)) if kind == "case" else clusters
+    groups = int(labels.max()) + 1
+    if kind == "bayes":
+        drawn = rng.dirichlet(np.ones(groups), size=resamples) * groups
+    else:
+        drawn = rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(float)
+    return np.asarray(drawn[:, labels])
+
+
+def wild_signs(clusters: NDArray[np.intp], *, resamples: int, rng: np.random.Generator) -> Vector:
+    """Draw Webb's six-point multipliers, one a group, with mean zero and variance one: ``(resamples, n)``."""
+    groups = int(clusters.max()) + 1
+    points = np.concatenate([-_WEBB, _WEBB])
+    return np.asarray(points[rng.integers(6, size=(resamples, groups))][:, clusters])

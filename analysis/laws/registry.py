@@ -35,7 +35,7 @@ class Law:
 LAWS = {
     law.name: law
     for law in (
-        Law("scaling", "analysis.laws.scaling", "fit_scaling_law", "ScalingFit", "params_total, tokens, loss_nats_per_token"),
+        Law("scaling", "analysis.laws.scaling", "fit_runs", "ScalingFit", "params_total, tokens, loss_nats_per_token"),
         Law(
             "capacity_gap",
             "analysis.laws.capacity_gap",

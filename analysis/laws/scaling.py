@@ -13,8 +13,9 @@ symbol                meaning                                                   
 :math:`\alpha, \beta` exponents                                                   1
 ====================  ==========================================================  ======================
 
-Source: Hoffmann et al. (2022), arXiv:2203.15556, section 3.3 (approach 3) and Eq. 10. The fit minimises Huber's loss of
-:math:`\ln \hat L - \ln L` over :math:`(\ln A, \ln B, \ln E, \alpha, \beta)` from many starts.
+Source: Hoffmann et al. (2022), arXiv:2203.15556, section 3.3 (approach 3) and Eq. 10. The fit minimises the sum of Huber's
+loss of :math:`\ln \hat L - \ln L` over :math:`(\ln A, \ln B, \ln E, \alpha, \beta)`. Other laws of the same inputs stand in
+:mod:`analysis.laws.library`.
 
 Valid for runs whose learning rate has decayed, on text that is repeated at most a few times (Muennighoff et al. 2023,
 arXiv:2305.16264, see four). Known failures: the constants printed by Hoffmann et al. do not fit their own data, since their
@@ -23,125 +24,84 @@ exponents (Pearce and Song 2024, arXiv:2406.12907); at :math:`\delta = 10^{-3}` 
 the answer rests on few points; A and B are strongly skewed, so read their interval, not their standard error.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from analysis.columns import drop_diverged, positive, require_columns
-from analysis.fitting.bootstrap import cluster_bootstrap
-from analysis.fitting.least_squares import multistart
-from analysis.fitting.result import Bootstrap, Counts, FitResult, Note, check_level
-from analysis.laws.scaling_form import BOUNDS, LogForm
-from analysis.laws.scaling_identified import SYMBOLS, judge
+from analysis.fitting.bootstrap import choose
+from analysis.fitting.objectives import Objective
+from analysis.fitting.objectives import objective as make_objective
+from analysis.fitting.result import Bootstrap, Counts, check_level
+from analysis.laws.library import BESIROGLU_2024, HOFFMANN_2022, find_form
+from analysis.laws.parametric import Law
+from analysis.laws.problem import Problem, draw, solve_point
+from analysis.laws.scaling_fit import FLOP_PER_PARAM_TOKEN, ScalingFit
+from analysis.laws.scaling_identified import judge
+from analysis.laws.scaling_table import Runs, Source, doubt_sigma, read_runs_of
 from curselab.errors import InputError
+
+__all__ = ["BESIROGLU_2024", "HOFFMANN_2022", "ScalingFit", "fit_runs", "fit_scaling_law"]
 
 Vector = NDArray[np.float64]
 
-HOFFMANN_2022 = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
-"""Hoffmann et al. (2022), arXiv:2203.15556, Eq. 10: as printed, rounded."""
-BESIROGLU_2024 = {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658}
-"""Besiroglu et al. (2024), arXiv:2404.10102: refit to the points digitised from Hoffmann et al., figure 4."""
-
-_FEW_CLUSTERS = 20
-
-
-def predict(theta: dict[str, float] | Sequence[float], params: ArrayLike, tokens: ArrayLike) -> Vector:
-    """Evaluate the law.
-
-    Parameters
-    ----------
-    theta : dict or sequence
-        ``E, A, B, alpha, beta``, by name or in this order.
-    params : array_like
-        Model sizes, parameters, ``(n,)``.
-    tokens : array_like
-        Training tokens, ``(n,)``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Loss, nats/token, ``(n,)``.
-    """
-    E, A, B, alpha, beta = [theta[symbol] for symbol in SYMBOLS] if isinstance(theta, dict) else theta
-    N, D = np.asarray(params, dtype=float), np.asarray(tokens, dtype=float)
-    return np.asarray(E + A * N**-alpha + B * D**-beta)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScalingFit(FitResult):
-    """Fitted L(N, D)."""
-
-    range_params: tuple[float, float]
-    """Smallest and largest model that was fitted, parameters."""
-    range_tokens: tuple[float, float]
-    """Fewest and most tokens that were fitted."""
-
-    def predict(self, params: ArrayLike, tokens: ArrayLike, *, level: float | None = None) -> pd.DataFrame:
-        """Predict the mean loss, with a percentile band of the bootstrap.
-
-        Parameters
-        ----------
-        params, tokens : array_like
-            Model sizes (parameters) and training tokens, ``(n,)`` or one number.
-        level : float, optional
-            Of the band; the level of the fit when left out.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``params``, ``tokens``, ``loss``, ``lower``, ``upper`` (nats/token) and ``extrapolated``.
-            The band is of the mean: a new run scatters more, and outside the fitted range the form itself is in doubt.
-            There is no band (NaN) where resamples often did not converge or the optimum is none.
-        """
-        level = check_level(self.level if level is None else level)
-        N, D = np.broadcast_arrays(*(np.atleast_1d(np.asarray(x, dtype=float)) for x in (params, tokens)))
-        frame = pd.DataFrame({"params": N, "tokens": D, "loss": predict(self.estimate, N, D)})
-        band = np.full((2, len(N)), np.nan)
-        if len(self.draws) > 1 and not set(SYMBOLS) <= set(self.unidentified):
-            curves = np.stack([predict(draw, N, D) for draw in self.draws])
-            band = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
-        inside = frame["params"].between(*self.range_params) & frame["tokens"].between(*self.range_tokens)
-        return frame.assign(lower=band[0], upper=band[1], extrapolated=~inside)
-
 
 def fit_scaling_law(
-    data: pd.DataFrame,
+    data: Any = None,
     *,
-    law: str = "chinchilla",
-    params: str = "params_total",
-    tokens: str = "tokens",
-    loss: str = "loss_nats_per_token",
-    groups: str | ArrayLike | None = None,
-    delta: float = 1e-3,
-    bootstrap: int = 400,
+    law: str | Law = "chinchilla",
+    params: Source = "params",
+    tokens: Source = "tokens",
+    loss: Source = "loss",
+    objective: str | Objective = "huber",
+    delta: float | str = 1e-3,
+    groups: Source | None = None,
+    weights: Source | None = None,
+    sigma: Source | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bootstrap: int = 4000,
+    kind: str = "auto",
     seed: int = 0,
     level: float = 0.95,
+    inputs: Mapping[str, Source] | None = None,
 ) -> ScalingFit:
-    """Fit L(N, D) = E + A/N^alpha + B/D^beta.
+    """Fit a law of the loss, by default L(N, D) = E + A/N^alpha + B/D^beta.
 
     Parameters
     ----------
-    data : pandas.DataFrame
-        One row a run. Runs whose ``status`` is ``diverged`` are left out and counted.
-    law : str
-        Only ``chinchilla`` so far.
-    params, tokens, loss : str
-        Columns: parameters, training tokens, final loss in nats/token.
+    data : DataFrame, optional
+        One row a run: pandas, or what narwhals accepts (polars, pyarrow). Runs whose ``status`` is not ``ok`` are left out and
+        counted. Without it, columns are given as arrays.
+    law : str or Law
+        ``chinchilla``, ``power`` (of compute), ``kaplan``, ``outer``, or a law made by ``custom_law``.
+    params, tokens, loss : str or array_like
+        Columns, or arrays ``(n,)``: parameters, training tokens, final loss in nats/token.
+    objective : str or Objective
+        ``huber``, ``l2`` or ``l1`` of the residuals of ln L, or any ``Objective``.
+    delta : float or "auto"
+        Where Huber's loss turns linear; ``auto`` is 1.345 robust standard deviations of the residuals.
     groups : str or array_like, optional
-        Runs that are resampled together: a column or one label a row of ``data``. Without it, all runs of one size and
-        token count (seeds) are one group.
-    delta : float
-        Where Huber's loss on ln L turns linear.
+        Runs that are resampled together. Without it, all runs of one setting (seeds) are one group.
+    weights : str or array_like, optional
+        Weight of each run in the objective; only their ratios count.
+    sigma : str or array_like, optional
+        Standard deviation (not variance) of each loss, nats/token; the weights are ``(loss / sigma)^2``. Only ratios count:
+        the bootstrap measures the noise anew.
+    fixed : mapping, optional
+        Parameters that are held, such as ``{"E": 1.6}``.
     bootstrap : int
         Resamples; 0 gives no intervals.
+    kind : str
+        Of the bootstrap: ``auto``, ``case``, ``cluster``, ``wild`` or ``bayes``.
     seed : int
         Of the bootstrap.
     level : float
         Of the intervals, between 0 and 1.
+    inputs : mapping, optional
+        Columns of what a law reads beside ``params`` and ``tokens``; ``compute`` is 6ND when left out.
 
     Returns
     -------
@@ -153,90 +113,113 @@ def fit_scaling_law(
     InputError
         A column is missing or holds something else than positive finite numbers, or there are too few points or sizes.
     """
-    level = check_level(level)
-    if law != "chinchilla":
-        raise InputError(f"law: {law!r} was given (allowed: chinchilla)")
-    if not delta > 0 or bootstrap < 0:
-        raise InputError(f"delta {delta!r} and bootstrap {bootstrap!r} were given, above 0 and 0 or more are needed")
-    require_columns(data, params, tokens, loss)
-    labels = _labels(data, groups)
-    kept, n_diverged = drop_diverged(data.assign(_group=labels))
-    N, D, L = positive(kept, params), positive(kept, tokens), positive(kept, loss)
-    _check_design(N, D)
-    # one order of rows, so that the order in which they came cannot change a digit
-    order = np.lexsort((L, D, N))
-    n, d = np.log(N[order]), np.log(D[order])
-    form = LogForm(n, d, np.log(L[order]), float(n.mean()), float(d.mean()))
-    best = multistart(form.residual, form.jacobian, form.starts(), delta=delta, bounds=BOUNDS)
-    cells = pd.Series(list(zip(N, D, strict=True)))
-    clusters = pd.factorize((cells if groups is None else kept["_group"]).iloc[order])[0]
-    draws = cluster_bootstrap(_refit(form, best.theta, delta), clusters, resamples=bootstrap, rng=np.random.default_rng(seed))
-    resid = np.empty_like(L)
-    resid[order] = form.residual(best.theta)
-    seeds = kept.groupby([params, tokens])["seed"].nunique() if "seed" in kept else cells.value_counts()
-    estimate = form.natural(best.theta)
-    n_clusters = int(clusters.max()) + 1
-    unidentified, notes = judge(N, D, L, estimate, draws.estimates, best.convergence, level)
-    if n_clusters < _FEW_CLUSTERS:
-        notes.append(
-            Note("few_clusters", f"{n_clusters} clusters of runs: intervals from under {_FEW_CLUSTERS} are too short")
-        )
-    if draws.not_converged > 0.1 * bootstrap:
-        unidentified |= set(SYMBOLS)
-        notes.append(Note("unstable_bootstrap", f"{draws.not_converged} of {bootstrap} resamples did not converge"))
+    level, form = check_level(level), find_form(law)
+    if bootstrap < 0:
+        raise InputError(f"bootstrap: {bootstrap!r} was given, 0 or more is needed")
+    goal = make_objective(objective, delta=delta if objective == "huber" else None)  # type: ignore[arg-type]
+    sources = _sources(form, {"params": params, "tokens": tokens} | dict(inputs or {}))
+    runs = read_runs_of(data, inputs=sources, loss=loss, groups=groups, weights=weights, sigma=sigma)
+    runs = _with_compute(form, runs)
+    held = _check_fixed(form, fixed or {})
+    _check_design(form, runs, held)
+    problem, order = pose(runs, goal, held)
+    return estimate(form, problem, order, runs, bootstrap=bootstrap, kind=kind, seed=seed, level=level)
+
+
+def fit_runs(data: pd.DataFrame, **options: Any) -> ScalingFit:
+    """Fit the table ``runs`` of the workflow, with the columns of results/contract.yaml and 1000 resamples."""
+    defaults: dict[str, Any] = {"params": "params_total", "loss": "loss_nats_per_token", "bootstrap": 1000}
+    return fit_scaling_law(data, **defaults | options)
+
+
+def pose(runs: Runs, objective: Objective, fixed: Mapping[str, float]) -> tuple[Problem, NDArray[np.intp]]:
+    """Put runs in one order of rows, whatever the order in which they came; the order is returned too."""
+    order = np.lexsort((runs.weights, runs.loss, *runs.inputs[::-1]))
+    problem = Problem(
+        inputs=tuple(tuple(row) for row in runs.inputs[:, order].tolist()),
+        loss=tuple(runs.loss[order].tolist()),
+        weights=tuple(runs.weights[order].tolist()),
+        clusters=tuple(pd.factorize(runs.clusters[order])[0].tolist()),
+        objective=objective,
+        fixed=tuple(fixed.items()),
+    )
+    return problem, order
+
+
+def estimate(
+    law: Law, problem: Problem, order: NDArray[np.intp], runs: Runs, *, bootstrap: int, kind: str, seed: int, level: float
+) -> ScalingFit:
+    """Solve, resample and judge."""
+    how = choose(kind, problem.groups)
+    point = solve_point(law, problem)
+    # what has no optimum has no spread either
+    bootstrap = bootstrap if point.convergence.converged else 0
+    draws, not_converged = draw(law, point, how, resamples=bootstrap, seed=seed)
+    lost, notes = judge(law, point, draws, not_converged=not_converged, kind=how, level=level)
+    notes = [*runs.notes, *notes]
+    if runs.sigma is not None:
+        notes += doubt_sigma(runs.sigma[order], runs.loss[order], point.resid)
+    resid = np.empty_like(point.resid)
+    resid[order] = point.resid
     return ScalingFit(
         law="scaling",
-        formula="L = E + A/N^alpha + B/D^beta",
-        symbols=SYMBOLS,
-        units=("nats/token", "nats/token", "nats/token", "1", "1"),
-        estimate=tuple(estimate.tolist()),
-        draws=tuple(map(tuple, draws.estimates.tolist())),
+        form=law,
+        problem=point.problem,
+        formula=law.formula,
+        symbols=law.symbols,
+        units=law.units,
+        estimate=tuple(law.natural(point.theta).tolist()),
+        draws=tuple(map(tuple, draws.tolist())),
         level=level,
         resid=tuple(resid.tolist()),
-        objective=best.objective,
-        counts=Counts(n_runs=len(N), n_diverged=n_diverged, n_clusters=n_clusters, n_seeds=int(seeds.max())),
-        convergence=best.convergence,
-        bootstrap=Bootstrap(kind="cluster", resamples=bootstrap, not_converged=draws.not_converged),
-        status="not_identified" if unidentified else "ok",
-        unidentified=tuple(symbol for symbol in SYMBOLS if symbol in unidentified),
+        objective=point.value,
+        counts=Counts(
+            n_runs=len(resid),
+            n_diverged=runs.n_diverged,
+            n_clusters=int(problem.groups.max()) + 1,
+            n_seeds=runs.n_seeds,
+        ),
+        convergence=point.convergence,
+        bootstrap=Bootstrap(kind=how, resamples=bootstrap, not_converged=not_converged),
+        status="not_identified" if lost else "ok",
+        unidentified=tuple(symbol for symbol in law.symbols if symbol in lost),
         warnings=tuple(notes),
-        settings={"params": params, "tokens": tokens, "loss": loss, "delta": delta, "seed": seed},
-        range_params=(float(N.min()), float(N.max())),
-        range_tokens=(float(D.min()), float(D.max())),
+        settings={**runs.columns, "seed": seed},
     )
 
 
-def _labels(data: pd.DataFrame, groups: str | ArrayLike | None) -> NDArray[Any]:
-    if groups is None:
-        return np.zeros(len(data))
-    if isinstance(groups, str):
-        require_columns(data, groups)
-        return data[groups].to_numpy()
-    labels = np.asarray(groups)
-    if labels.shape != (len(data),):
-        raise InputError(f"groups: labels of shape {labels.shape} were given, one label a row, ({len(data)},), is needed")
-    return labels
+def _sources(law: Law, given: Mapping[str, Source]) -> dict[str, Source]:
+    wanted = [name for name in law.inputs if name != "compute" or "compute" in given]
+    if "compute" in law.inputs and "compute" not in given:
+        wanted += ["params", "tokens"]
+    missing = [name for name in wanted if name not in given]
+    if missing:
+        raise InputError(f"inputs: law {law.name} reads {', '.join(law.inputs)}, name the column of {', '.join(missing)}")
+    return {name: given[name] for name in wanted}
 
 
-def _check_design(N: Vector, D: Vector) -> None:
-    if len(N) < len(SYMBOLS):
+def _with_compute(law: Law, runs: Runs) -> Runs:
+    """Compute from parameters and tokens, where a law of compute was given those."""
+    if len(runs.inputs) == len(law.inputs):
+        return runs
+    return replace(runs, inputs=FLOP_PER_PARAM_TOKEN * runs.inputs[-2:-1] * runs.inputs[-1:])
+
+
+def _check_fixed(law: Law, fixed: Mapping[str, float]) -> dict[str, float]:
+    for symbol, value in fixed.items():
+        if law.positive[law.index(symbol)] and not value > 0 or not np.isfinite(value):
+            raise InputError(f"fixed: {symbol} = {value!r} was given, a positive number is needed")
+    return {symbol: float(value) for symbol, value in fixed.items()}
+
+
+def _check_design(law: Law, runs: Runs, fixed: Mapping[str, float]) -> None:
+    free = len(law.symbols) - len(fixed)
+    if len(runs.loss) < free:
         raise InputError(
-            f"data: {len(N)} runs with a loss were given, {len(SYMBOLS)} or more are needed for {len(SYMBOLS)} parameters"
+            f"data: {len(runs.loss)} runs with a loss were given, {free} or more are needed for {free} parameters"
         )
-    for name, values in (("model sizes", N), ("token counts", D)):
+    for name, values in zip(law.inputs, runs.inputs, strict=True):
         if len(np.unique(values)) < 2:
             raise InputError(
                 f"data: one value of {name} was given ({values[0]:g}), 2 or more are needed, 3 to identify the law"
             )
-
-
-def _refit(form: LogForm, theta: Vector, delta: float) -> Callable[[NDArray[np.intp]], Vector | None]:
-    def refit(rows: NDArray[np.intp]) -> Vector | None:
-        if len(np.unique(rows)) < len(SYMBOLS):
-            return None
-        resample = form.rows(rows)
-        end = multistart(resample.residual, resample.jacobian, [theta], delta=delta, bounds=BOUNDS)
-        natural = form.natural(end.theta)
-        return natural if end.convergence.converged and np.isfinite(natural).all() else None
-
-    return refit

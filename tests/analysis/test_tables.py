@@ -3,7 +3,7 @@ import pytest
 
 from analysis.fit import fit_file
 from analysis.laws.capacity_gap import fit_capacity_gap
-from analysis.laws.scaling import fit_scaling_law
+from analysis.laws.scaling import fit_runs
 from analysis.tables import interval, latex, short, with_uncertainty, write_table
 from curselab.contract import check_frame
 from tests.analysis.factories import capacity_gap_runs, scaling_runs
@@ -41,7 +41,7 @@ def test_no_number_is_a_dash():
 
 
 def test_a_law_s_table_is_booktabs_with_counts():
-    text = latex(fit_scaling_law(scaling_runs(noise=0.005, seeds=2), bootstrap=30))
+    text = latex(fit_runs(scaling_runs(noise=0.005, seeds=2), bootstrap=30))
     for line in (r"\toprule", r"\midrule", r"\bottomrule", r"95\% interval", "50 runs, 0 diverged, up to 2 seeds"):
         assert line in text
     assert text.count(r"\\") == 6
@@ -50,7 +50,7 @@ def test_a_law_s_table_is_booktabs_with_counts():
 
 def test_what_is_not_identified_shows_no_number():
     data = scaling_runs(noise=0.003)[lambda d: d["params_total"] <= 30_000]
-    fit = fit_scaling_law(data, bootstrap=30)
+    fit = fit_runs(data, bootstrap=30)
     alpha = next(line for line in latex(fit).splitlines() if line.startswith(r"$\alpha$"))
     assert alpha == r"$\alpha$ & -- & not identified & -- \\"
     gap = latex(fit_capacity_gap(capacity_gap_runs(ratios=2.0 ** np.arange(0, 2.6, 0.5)), bootstrap=200))

@@ -117,3 +117,21 @@ def test_a_bad_grid_is_one_line(command, tmp_path: Path, old: str, new: str, wor
 
 def test_a_missing_grid_is_one_line(command) -> None:
     refused(command("sweep", "expand", "--config", "nowhere.yaml"), "nowhere.yaml", "no such file")
+
+
+def test_a_researcher_s_table_is_fitted_written_and_drawn(command, tmp_path: Path) -> None:
+    from analysis.fit import read_fit
+    from tests.analysis.factories import scaling_runs
+
+    runs = scaling_runs(noise=0.005, seeds=2)[["params_total", "tokens", "loss_nats_per_token"]]
+    runs.set_axis(["N", "D", "loss"], axis=1).to_csv(tmp_path / "mine.csv", index=False)
+    names = ("--params", "N", "--tokens", "D", "--bootstrap", "50")
+    done = command("fit", "mine.csv", "--law", "chinchilla", *names, "--out", "fit.json", "--figure", "drawn")
+    assert done.returncode == 0, done.stderr
+    assert "L = E + A/N^alpha + B/D^beta" in done.stdout
+    assert read_fit(tmp_path / "fit.json").summary() == done.stdout.rstrip("\n")
+    assert {"drawn.pdf", "drawn.png"} <= {path.name for path in tmp_path.iterdir()}
+    refused(command("fit", "mine.csv", "--law", "chinchilla"), "'params'", "missing")
+    refused(command("fit", "none.csv", "--law", "chinchilla"), "none.csv: no such file")
+    refused(command("fit", "mine.csv", "--law", "gravity"), "'gravity'", "chinchilla")
+    refused(command("fit", "mine.csv", "--law", "scaling"), "--out")

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.text import Text
 
 from analysis.laws.capacity_gap import fit_capacity_gap
-from analysis.laws.scaling import fit_scaling_law
+from analysis.laws.scaling import fit_runs
 from tests.analysis.factories import capacity_gap_runs, scaling_runs
 
 FOUR = (198_000_000, 546_000_000, 1_820_000_000, 7_750_000_000)
@@ -14,7 +14,7 @@ def scaling():
     """A fit with a band, and its runs, one of them diverged."""
     runs = scaling_runs(noise=0.01, seeds=2)
     runs.loc[0, ["status", "loss_nats_per_token"]] = ["diverged", np.nan]
-    return fit_scaling_law(runs, bootstrap=40), runs
+    return fit_runs(runs, bootstrap=40), runs
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from analysis.laws.scaling import fit_scaling_law
+from analysis.laws.scaling import fit_runs
 from figures.scaling import draw
 from figures.style import context
 from tests.analysis.factories import scaling_runs
@@ -50,7 +50,7 @@ def test_it_draws_where_it_is_told(scaling):
 
 def test_what_is_not_identified_is_said(texts):
     runs = scaling_runs(noise=0.003)[lambda d: d["params_total"] <= 30_000]
-    ax, _ = draw(fit_scaling_law(runs, bootstrap=30), runs)
+    ax, _ = draw(fit_runs(runs, bootstrap=30), runs)
     assert any(r"not identified: $E$, $A$, $\alpha$" in word for word in texts(ax.figure))
 
 

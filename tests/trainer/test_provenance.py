@@ -37,16 +37,18 @@ def test_a_changed_formula_counts_wherever_it_is_imported(house: Path) -> None:
     assert code_hash("trainer.text.prepare") == text_before
 
 
-def test_one_law_does_not_touch_another(house: Path) -> None:
-    def hashes() -> tuple[str, str]:
-        return tuple(code_hash("analysis.fit", f"analysis.laws.{law}") for law in ("scaling", "capacity_gap"))
+@pytest.mark.parametrize(("edited", "other"), [("capacity_gap", "scaling"), ("scaling", "capacity_gap")])
+def test_one_law_does_not_touch_another(house: Path, edited: str, other: str) -> None:
+    def hashes(law: str) -> tuple[str, str]:
+        return code_hash("analysis.fit", f"analysis.laws.{law}"), code_hash("figures.draw", f"figures.{law}")
 
-    scaling, capacity_gap = hashes()
-    with (house / "analysis/laws/capacity_gap.py").open("a") as file:
-        file.write("\nEDITED = 1\n")
+    before, untouched = hashes(edited), hashes(other)
+    for room in ("analysis/laws", "figures"):
+        with (house / room / f"{edited}.py").open("a") as file:
+            file.write("\nEDITED = 1\n")
     trainer.provenance._read.cache_clear()
-    assert hashes()[0] == scaling
-    assert hashes()[1] != capacity_gap
+    assert hashes(other) == untouched
+    assert all(now != then for now, then in zip(hashes(edited), before, strict=True))
 
 
 def test_state_and_versions_are_plain_and_known() -> None:

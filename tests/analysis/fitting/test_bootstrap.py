@@ -1,33 +1,55 @@
 import numpy as np
+import pytest
 
-from analysis.fitting.bootstrap import cluster_bootstrap
-
-
-def test_standard_error_of_a_mean_of_clusters():
-    """Each cluster is one value repeated, so the error is that of n_clusters values: sd / sqrt(n_clusters)."""
-    rng = np.random.default_rng(0)
-    values = np.repeat(rng.standard_normal(40), 5)
-    groups = np.repeat(np.arange(40), 5)
-    draws = cluster_bootstrap(
-        lambda rows: np.array([values[rows].mean()]), groups, resamples=4000, rng=np.random.default_rng(1)
-    )
-    expected = values[::5].std() / np.sqrt(40)
-    np.testing.assert_allclose(draws.estimates.std(ddof=1), expected, rtol=0.05)
-    case = cluster_bootstrap(lambda rows: np.array([values[rows].mean()]), np.arange(200), resamples=500, rng=rng)
-    assert case.estimates.std(ddof=1) < 0.6 * expected  # what ignoring the clusters would claim
+from analysis.fitting.bootstrap import choose, weights, wild_signs
+from curselab.errors import InputError
 
 
-def test_failures_are_counted_and_left_out():
-    draws = cluster_bootstrap(
-        lambda rows: None if 0 in rows else np.array([1.0]), np.arange(5), resamples=1000, rng=np.random.default_rng(0)
-    )
-    assert draws.not_converged + len(draws.estimates) == 1000
-    assert abs(len(draws.estimates) / 1000 - 0.8**5) < 0.05
+@pytest.mark.parametrize(
+    ("clusters", "kind"),
+    [(np.arange(40), "case"), (np.arange(80) // 2, "cluster"), (np.arange(40) // 4, "cluster"), (np.arange(10), "case")],
+)
+def test_the_groups_choose_the_kind(clusters, kind):
+    assert choose("auto", clusters) == kind
+    assert choose("bayes", clusters) == "bayes"
 
 
-def test_the_same_generator_gives_the_same_draws():
-    a, b = (
-        cluster_bootstrap(lambda rows: rows[:1].astype(float), np.arange(9), resamples=20, rng=np.random.default_rng(3))
-        for _ in range(2)
-    )
-    np.testing.assert_array_equal(a.estimates, b.estimates)
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(InputError, match="allowed: auto, case, cluster, wild, bayes"):
+        choose("jackknife", np.arange(3))
+
+
+def test_counts_are_those_of_draws_with_replacement():
+    drawn = weights("case", np.arange(10), resamples=4000, rng=np.random.default_rng(0))
+    assert (drawn.sum(axis=1) == 10).all()
+    assert (drawn == drawn.astype(int)).all()
+    # a row is missed with chance (1 - 1/10)^10, and the variance of its count is 9/10
+    assert np.mean(drawn == 0) == pytest.approx(0.9**10, abs=0.01)
+    assert np.var(drawn) == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["cluster", "bayes"])
+def test_rows_of_a_group_share_their_weight(kind):
+    clusters = np.array([0, 0, 0, 1, 1, 2])
+    drawn = weights(kind, clusters, resamples=2000, rng=np.random.default_rng(1))
+    assert (drawn[:, 0] == drawn[:, 2]).all()
+    assert (drawn[:, 3] == drawn[:, 4]).all()
+    np.testing.assert_allclose(drawn.mean(axis=0), 1, atol=0.06)
+
+
+def test_the_standard_error_of_a_mean_is_found():
+    """Known: s/sqrt(n), times (n-1)/n for the multinomial, n/(n+1) for the Dirichlet variance."""
+    rng = np.random.default_rng(2)
+    y = rng.normal(size=30)
+    for kind, variance in (("case", y.var() / 30), ("bayes", y.var() / 31)):
+        w = weights(kind, np.arange(30), resamples=20000, rng=rng)
+        assert np.var(w @ y / w.sum(axis=1)) == pytest.approx(variance, rel=0.05)
+
+
+def test_wild_signs_have_the_moments_of_webb():
+    v = wild_signs(np.array([0, 0, 1, 2]), resamples=60000, rng=np.random.default_rng(3))
+    assert (v[:, 0] == v[:, 1]).all()
+    np.testing.assert_allclose(v.mean(axis=0), 0, atol=0.02)
+    np.testing.assert_allclose((v**2).mean(axis=0), 1, atol=0.02)
+    np.testing.assert_allclose((v**3).mean(axis=0), 0, atol=0.04)
+    assert len(np.unique(v)) == 6

@@ -1,47 +1,9 @@
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy.special import huber
 
-from analysis.fitting.least_squares import multistart
-
-
-def _nist(folder, name):
-    """Two starts, certified values and data of a NIST StRD nonlinear problem; the data come last, y before x."""
-    lines = (folder / "data/nist" / f"{name}.dat").read_text().splitlines()
-    parameters = [line.split("=")[1].split() for line in lines if line.strip().startswith("b") and "=" in line]
-    table = np.array([float(number) for row in parameters for number in row]).reshape(-1, 4)
-    first = next(i for i, line in enumerate(lines) if line.startswith("Data:") and "x" in line.split())
-    data = np.array([[float(number) for number in line.split()] for line in lines[first + 1 :] if line.strip()])
-    return table[:, :2].T, table[:, 2], data[:, 0], data[:, 1]
-
-
-def _misra1a(b, x):
-    return b[0] * (1 - np.exp(-b[1] * x))
-
-
-def _mgh09(b, x):
-    return b[0] * (x**2 + x * b[1]) / (x**2 + x * b[2] + b[3])
-
-
-def _thurber(b, x):
-    return (b[0] + b[1] * x + b[2] * x**2 + b[3] * x**3) / (1 + b[4] * x + b[5] * x**2 + b[6] * x**3)
-
-
-@pytest.mark.parametrize(("name", "model"), [("Misra1a", _misra1a), ("MGH09", _mgh09), ("Thurber", _thurber)])
-def test_nist_certified_values(shared, name, model):
-    starts, certified, y, x = _nist(shared, name)
-
-    def residual(b):
-        return model(b, x) - y
-
-    def jacobian(b):
-        step = 1e-30
-        return np.stack([model(b + 1j * step * unit, x).imag / step for unit in np.eye(len(b))], axis=1)
-
-    best = multistart(residual, jacobian, list(starts))
-    np.testing.assert_allclose(best.theta, certified, rtol=1e-7)
-    assert best.convergence.converged
-    assert best.convergence.starts == 2
+from analysis.fitting.least_squares import multistart, standard_errors
 
 
 def test_the_objective_is_huber_s():
@@ -69,11 +31,31 @@ def test_the_unit_of_the_residual_does_not_matter(scale):
     np.testing.assert_allclose(best.theta, reference.theta, rtol=1e-9)
 
 
-def test_a_stop_short_of_the_optimum_is_not_called_converged(monkeypatch, shared):
-    monkeypatch.setattr("analysis.fitting.least_squares._MAX_EVALUATIONS", 3)
-    starts, _, y, x = _nist(shared, "MGH09")
+def test_a_stop_short_of_the_optimum_is_not_called_converged():
+    """Three evaluations do not reach the bottom of Rosenbrock's valley, which is at (1, 1)."""
+
+    def residual(b):
+        return np.array([10 * (b[1] - b[0] ** 2), 1 - b[0], 0.1])
 
     def jacobian(b):
-        return np.stack([_mgh09(b + 1e-30j * unit, x).imag / 1e-30 for unit in np.eye(4)], axis=1)
+        return np.array([[-20 * b[0], 10.0], [-1.0, 0.0], [0.0, 0.0]])
 
-    assert not multistart(lambda b: _mgh09(b, x) - y, jacobian, [starts[0]]).convergence.converged
+    assert not multistart(residual, jacobian, [[-1.2, 1.0]], evaluations=3).convergence.converged
+    whole = multistart(residual, jacobian, [[-1.2, 1.0]])
+    assert whole.convergence.converged
+    np.testing.assert_allclose(whole.theta, [1, 1], rtol=1e-9)
+
+
+def test_standard_errors_of_a_straight_line():
+    """Against the textbook formula of statsmodels."""
+    rng = np.random.default_rng(0)
+    design = np.column_stack([np.ones(30), 1e6 + rng.standard_normal(30)])
+    y = design @ [3.0, 0.5] + rng.standard_normal(30)
+    reference = sm.OLS(y, design).fit()
+    np.testing.assert_allclose(standard_errors(design, reference.resid), reference.bse, rtol=1e-6)
+
+
+def test_what_the_data_do_not_determine_has_no_finite_error():
+    twice = np.repeat(np.arange(1.0, 9.0)[:, None], 2, axis=1)
+    assert np.isinf(standard_errors(twice, np.ones(8))).all()
+    assert np.isinf(standard_errors(np.eye(2), np.zeros(2))).all()  # as many rows as parameters

@@ -1,0 +1,170 @@
+"""Semismooth Newton for a batch of problems that share a design: exact once the set of small residuals is right.
+
+Huber's second derivative jumps where a residual passes the threshold (Qi and Sun 1993, Mathematical Programming 58), and few
+residuals may lie inside. Where the Hessian is then not positive definite, a direction comes from a matrix that is, and its
+length from a line search on the linearised residuals, across their kinks (Madsen and Nielsen 1990, BIT 30, for linear models).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.fitting.derivatives import Array, Pair, Problem, certificate, derivatives
+
+_BATCH = 400  # problems at once, so that their buffers stay in the cache
+_ITERATIONS = 300
+_MOST_FAILURES = 15  # refused steps in a row
+_LONGEST_STEP = 2.0  # in log units: a factor of 7
+_DECREMENT = 1e-12  # of the objective: one more full step then ends at rounding error
+_DAMPING = 1e-12
+# thresholds relative to the residuals, each one started from the solution of the last
+_TOWARDS_L1 = 10.0 ** -np.arange(7)
+
+
+def minimise(problem: Problem, phi: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+    """Minimise every problem of a batch from its own start.
+
+    Parameters
+    ----------
+    problem : Problem
+        What all problems share.
+    phi : numpy.ndarray
+        Starts, ``(batch, n_phi)``.
+    weights : numpy.ndarray
+        Of the rows, zero or more, ``(batch, n)``.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        End points ``(batch, n_phi)``, values ``(batch,)``, and what :func:`analysis.fitting.derivatives.certificate` says.
+    """
+    pairs = problem.pairs()
+    ends, found = np.empty(phi.shape), np.empty((3, len(phi)))
+    # a trial step may leave what a double can hold; its value is then no smaller and it is refused
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        for first in range(0, len(phi), _BATCH):
+            some = slice(first, first + _BATCH)
+            ends[some], found[0, some], gradient = _newton(problem, pairs, phi[some], weights[some])
+            found[1:, some] = certificate(problem, ends[some], weights[some], gradient)
+    return ends, *found
+
+
+def minimise_l1(problem: Problem, phi: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+    """Minimise sums of absolute residuals; arguments and returns as in :func:`minimise`.
+
+    Huber's loss with ever smaller thresholds finds the rows that the solution passes through; where these are enough to
+    determine it, they are then met exactly, by least squares on them alone.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        resid = np.abs(problem.residual(phi[:_BATCH]))
+    scale = max(float(np.median(resid[np.isfinite(resid)])), 1e6 * problem.rounding)
+    near = problem
+    for shrink in _TOWARDS_L1:
+        near = replace(problem, delta=scale * shrink)
+        phi, _, gradient, known = minimise(near, phi, weights)
+    resid = problem.residual(phi)
+    through = (np.abs(resid) < near.delta) & (weights > 0)
+    enough = through.sum(axis=1) >= problem.n_free
+    exact, *_ = minimise(replace(problem, delta=np.inf), phi[enough], through[enough].astype(float))
+    value = np.einsum("bn,bn->b", weights, np.abs(resid))
+    after = np.einsum("bn,bn->b", weights[enough], np.abs(problem.residual(exact)))
+    phi[enough] = np.where((after <= value[enough])[:, None], exact, phi[enough])
+    value[enough] = np.minimum(after, value[enough])
+    return phi, value, gradient, known
+
+
+def _newton(problem: Problem, pairs: list[Pair], start: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Take Newton steps on all problems until each is done; problems that are done leave the batch.
+
+    Returns end points, their values and their gradients.
+    """
+    live, free = np.arange(len(start)), slice(0, problem.n_free)
+    ends, values, gradients = start.copy(), np.empty(len(start)), np.empty((len(start), problem.n_free))
+    phi, failed = start.copy(), np.zeros(len(start), dtype=int)
+    value, gradient, hessian = derivatives(problem, pairs, phi, weights)
+    floor = 0.5 * problem.rounding * min(problem.rounding, problem.delta) * weights.sum(axis=1)
+    for _ in range(_ITERATIONS):
+        held = (phi[:, free] <= problem.lower) & (gradient > 0) | (phi[:, free] >= problem.upper) & (gradient < 0)
+        step, plain = _direction(problem, pairs, phi, weights, gradient, hessian, held, failed)
+        fall = -np.einsum("bf,bf->b", np.where(held, 0.0, gradient), step)
+        last = plain & (fall <= _DECREMENT * value + floor)
+        trial = phi.copy()
+        trial[:, free] = np.clip(phi[:, free] + step, problem.lower, problem.upper)
+        new_value, new_gradient, new_hessian = derivatives(problem, pairs, trial, weights)
+        better = new_value <= np.where(last, value * (1 + _DECREMENT) + floor, value)
+        phi[better], value[better] = trial[better], new_value[better]
+        gradient[better], hessian[better] = new_gradient[better], new_hessian[better]
+        failed = np.where(better, 0, failed + 1)
+        ends[live], values[live], gradients[live] = phi, value, gradient
+        going = ~last & (failed < _MOST_FAILURES)
+        if not going.any():
+            break
+        if not going.all():
+            live, phi, value, gradient, hessian = live[going], phi[going], value[going], gradient[going], hessian[going]
+            failed, weights, floor = failed[going], weights[going], floor[going]
+    return ends, values, gradients
+
+
+def _direction(
+    problem: Problem,
+    pairs: list[Pair],
+    phi: Array,
+    weights: Array,
+    gradient: Array,
+    hessian: Array,
+    held: NDArray[np.bool_],
+    failed: NDArray[np.intp],
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Steps ``(batch, n_free)``, and which of them are Newton's own.
+
+    After one refusal the step's length is searched, after more it is also turned towards the gradient (Levenberg).
+    """
+    damping = np.where(failed < 2, _DAMPING, 10.0 ** (failed - 5.0))
+    step, definite = _solve(hessian, gradient, damping, held)
+    if not definite.all():
+        lost = ~definite
+        _, _, safe = derivatives(problem, pairs, phi[lost], weights[lost], indefinite=False)
+        step[lost], _ = _solve(safe, gradient[lost], damping[lost], held[lost])
+    step *= np.minimum(1.0, _LONGEST_STEP / np.maximum(np.abs(step).max(axis=1, keepdims=True), _LONGEST_STEP))
+    plain = definite & (failed == 0)
+    if not plain.all():
+        step[~plain] *= _length(problem, phi[~plain], weights[~plain], step[~plain])[:, None]
+    return step, plain
+
+
+def _length(problem: Problem, phi: Array, weights: Array, step: Array) -> Array:
+    """Minimise along each step with the residuals taken as linear in its length, by bisection; ``(batch,)``."""
+    resid, change = problem.linear(phi, step)
+    low, high = np.zeros(len(phi)), _LONGEST_STEP / (np.abs(step).max(axis=1) + np.finfo(float).tiny)
+    length: Array = np.minimum(1.0, high)
+    for _ in range(8):
+        moved = resid + length[:, None] * change
+        influence = np.clip(moved, -problem.delta, problem.delta) * problem.side(moved)
+        falling = np.einsum("bn,bn,bn->b", weights, influence, change) < 0
+        low, high = np.where(falling, length, low), np.where(falling, high, length)
+        # the right length may be orders of magnitude away
+        length = np.where(low > 0, np.sqrt(low * high), high / 4)
+    return length
+
+
+def _solve(hessian: Array, gradient: Array, damping: Array, held: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
+    """Solve for each problem's step by elimination, whose pivots tell which matrices are positive definite."""
+    batch, n = gradient.shape
+    if held.any():
+        hessian = np.where(held[:, :, None] | held[:, None, :], 0.0, hessian)
+        hessian[:, np.arange(n), np.arange(n)] += held
+        gradient = np.where(held, 0.0, gradient)
+    diagonal = np.einsum("bff->bf", hessian)
+    definite = (diagonal > 0).all(axis=1)
+    size = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    table = np.empty((n, n + 1, batch))  # the batch last, where it is contiguous
+    table[:, :n] = (hessian / (size[:, :, None] * size[:, None, :])).transpose(1, 2, 0)
+    table[:, n] = -(gradient / size).T
+    table[np.arange(n), np.arange(n)] += damping
+    for i in range(n):
+        definite &= table[i, i] > 0
+        row = table[i] / np.where(table[i, i] > 0, table[i, i], 1.0)
+        table[:, i:] -= table[:, i, None] * row[i:]
+        table[i] = row
+    return table[:, n].T / size, definite

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from analysis import custom_law, fit_scaling_law
+from analysis.laws.general import differentiate
+from curselab.errors import InputError
+
+START = {"E": 1.5, "A": 300.0, "B": 300.0, "alpha": 0.3, "beta": 0.3}
+
+
+def chinchilla(N, D, E, A, B, alpha, beta):
+    return E + A * N**-alpha + B * D**-beta
+
+
+def slopes(N, D, E, A, B, alpha, beta):
+    a, b = N**-alpha, D**-beta
+    return np.stack([np.ones_like(N), a, b, -A * a * np.log(N), -B * b * np.log(D)], axis=1)
+
+
+@pytest.mark.parametrize("jacobian", [None, slopes], ids=["complex step", "by hand"])
+def test_a_function_finds_the_exact_optimum_of_the_batched_solver(chinchilla_runs, jacobian):
+    """Optimum computed independently, fit_oracles.csv."""
+    law = custom_law(chinchilla, tuple(START), jacobian, start=START, positive=("E", "A", "B"))
+    fit = law.fit(chinchilla_runs, bootstrap=8)
+    np.testing.assert_allclose(fit.params, [1.817218099, 477.825868, 2143.417363, 0.3473104989, 0.3671724326], rtol=1e-5)
+    same = fit_scaling_law(chinchilla_runs, bootstrap=8)
+    np.testing.assert_allclose(fit.draws, same.draws, rtol=1e-4)
+
+
+def test_derivatives_are_exact_where_they_can_be_and_close_elsewhere():
+    theta, x = np.array([0.3, 2.0]), np.linspace(1, 3, 5)
+    exact = np.stack([-2 * np.log(x) * x**-0.3, x**-0.3], axis=1)
+    np.testing.assert_allclose(differentiate(lambda t: t[1] * x ** -t[0], theta), exact, rtol=1e-14)
+    # a function that drops the imaginary part without a word
+    np.testing.assert_allclose(differentiate(lambda t: t[1].real * x ** -t[0].real, theta), exact, rtol=1e-7)
+    np.testing.assert_allclose(differentiate(lambda t: float(t[1]) * x ** -float(t[0]), theta), exact, rtol=1e-7)
+
+
+def test_a_law_of_other_inputs():
+    rng = np.random.default_rng(0)
+    temperature, width = rng.uniform(1, 5, 60), rng.uniform(10, 100, 60)
+    loss = 2.0 + 3 * np.exp(-temperature) + 5 / width
+    law = custom_law(
+        lambda t, w, a, b, c: a + b * np.exp(-t) + c / w, ("a", "b", "c"), start={"a": 1, "b": 1, "c": 1}, inputs=("t", "w")
+    )
+    fit = law.fit(inputs={"t": temperature, "w": width}, loss=loss, bootstrap=0, objective="l2")
+    np.testing.assert_allclose(fit.params, [2, 3, 5], rtol=1e-8)
+    with pytest.raises(InputError, match="name the column of t, w"):
+        law.fit(loss=loss)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [({"E": 1.0}, "a value for each of E, A, B, alpha, beta"), (START | {"E": -1.0}, "zero or less")],
+)
+def test_bad_starts_are_refused(start, message):
+    with pytest.raises(InputError, match=message):
+        custom_law(chinchilla, tuple(START), start=start, positive=("E",))
+
+
+def test_objectives_of_the_batched_solver_alone_are_refused(chinchilla_runs):
+    with pytest.raises(InputError, match="takes l2 or huber"):
+        fit_scaling_law(chinchilla_runs, law="kaplan", objective="l1")
