@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.fit import write_fit
-from analysis.laws.library import FORMS
+from analysis.laws.forms import FORMS
 from analysis.laws.registry import LAWS
 from analysis.laws.scaling import fit_scaling_law
 from curselab.errors import InputError
 
 
 def fit_form(law: str, runs: Path, out: Path | None, **options: Any) -> tuple[Any, pd.DataFrame]:
-    """Fit a form of ``analysis.laws.library`` to a researcher's own table.
+    """Fit a form of ``analysis.laws.forms`` to a researcher's own table.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.fitting.result import expanded_tail
-from analysis.laws.library import BESIROGLU_2024, CHINCHILLA
+from analysis.laws.forms import BESIROGLU_2024, CHINCHILLA
 from analysis.laws.scaling import fit_scaling_law
 
 TRUTH = CHINCHILLA.vector(BESIROGLU_2024)

@@ -11,7 +11,7 @@ from analysis.fitting.bootstrap import weights
 from analysis.fitting.objectives import Objective
 from analysis.fitting.result import check_level
 from analysis.fitting.selection import aicc
-from analysis.laws.library import find_form
+from analysis.laws.forms import find_form
 from analysis.laws.parametric import Law
 from analysis.laws.problem import Point, solve_point, solve_weights
 from analysis.laws.scaling_fit import ScalingFit

@@ -15,7 +15,7 @@ symbol                meaning                                                   
 
 Source: Hoffmann et al. (2022), arXiv:2203.15556, section 3.3 (approach 3) and Eq. 10. The fit minimises the sum of Huber's
 loss of :math:`\ln \hat L - \ln L` over :math:`(\ln A, \ln B, \ln E, \alpha, \beta)`. Other laws of the same inputs stand in
-:mod:`analysis.laws.library`.
+:mod:`analysis.laws.forms`.
 
 Valid for runs whose learning rate has decayed, on text that is repeated at most a few times (Muennighoff et al. 2023,
 arXiv:2305.16264, see four). Known failures: the constants printed by Hoffmann et al. do not fit their own data, since their
@@ -36,7 +36,7 @@ from analysis.fitting.bootstrap import choose
 from analysis.fitting.objectives import Objective
 from analysis.fitting.objectives import objective as make_objective
 from analysis.fitting.result import Bootstrap, Counts, check_level
-from analysis.laws.library import BESIROGLU_2024, HOFFMANN_2022, find_form
+from analysis.laws.forms import BESIROGLU_2024, HOFFMANN_2022, find_form
 from analysis.laws.parametric import Law
 from analysis.laws.problem import Problem, draw, solve_point
 from analysis.laws.scaling_fit import FLOP_PER_PARAM_TOKEN, ScalingFit

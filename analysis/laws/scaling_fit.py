@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from analysis.fitting.intervals import profile_ends, sharpness
 from analysis.fitting.result import FitResult, check_level, from_plain, to_plain
 from analysis.fitting.validation import Calibration, calibrate, cuts, local_spread
-from analysis.laws.library import find_form
+from analysis.laws.forms import find_form
 from analysis.laws.parametric import Law
 from analysis.laws.problem import Problem, solve_point
 from analysis.laws.scaling_identified import identifiability

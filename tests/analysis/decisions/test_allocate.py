@@ -4,7 +4,7 @@ from scipy.optimize import minimize_scalar
 
 from analysis import fit_scaling_law, optimal
 from analysis.decisions.allocate import allocation
-from analysis.laws.library import CHINCHILLA, HOFFMANN_2022
+from analysis.laws.forms import CHINCHILLA, HOFFMANN_2022
 from curselab.errors import InputError
 from tests.analysis.factories import scaling_runs
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from analysis import fit_isoflop
-from analysis.laws.library import BESIROGLU_2024, CHINCHILLA
+from analysis.laws.forms import BESIROGLU_2024, CHINCHILLA
 from curselab.errors import InputError
 
 THETA = CHINCHILLA.vector(BESIROGLU_2024)

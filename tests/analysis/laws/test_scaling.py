@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.laws.library import CHINCHILLA
+from analysis.laws.forms import CHINCHILLA
 from analysis.laws.scaling import BESIROGLU_2024, HOFFMANN_2022, ScalingFit, fit_runs, fit_scaling_law
 from curselab.errors import InputError
 from tests.analysis.factories import record, scaling_runs

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from analysis.laws.forms import BUSBRIDGE_2025, FORMS, HOFFMANN_2022, KAPLAN, KAPLAN_2020, find_form
 from analysis.laws.general import GeneralModel, differentiate
-from analysis.laws.library import BUSBRIDGE_2025, FORMS, HOFFMANN_2022, KAPLAN, KAPLAN_2020, find_form
 from curselab.errors import InputError
 from tests.analysis.factories import dsl_teacher_loss
 
