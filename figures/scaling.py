@@ -106,7 +106,7 @@ def _paint(fit: Any, ax: Axes, points: pd.DataFrame, curves: pd.DataFrame) -> No
     ax.set_ylim(low - 0.12 * (high - low), high + 0.12 * (high - low))
     ax.set(xlabel="training tokens $D$ (tokens)", ylabel="validation loss $L$ (nats/token)")
     _label_curves(ax, curves, exact=len(sizes) == len(np.unique(points["params"])))
-    note(ax, _remark(fit))
+    note(ax, _remark(fit, banded=bool(curves["lower"].notna().any())))
 
 
 def _label_curves(ax: Axes, curves: pd.DataFrame, *, exact: bool) -> None:
@@ -130,11 +130,11 @@ def _label_curves(ax: Axes, curves: pd.DataFrame, *, exact: bool) -> None:
         )
 
 
-def _remark(fit: Any) -> str:
+def _remark(fit: Any, *, banded: bool) -> str:
     formula = r"$E + A/N^\alpha + B/D^\beta$" if fit.form.name == "chinchilla" else fit.formula
     lines = [f"line: {formula}, dashed outside the runs"]
     counted = f"; diverged, not drawn: {fit.counts.n_diverged}" if fit.counts.n_diverged else ""
-    lines.append(f"band: {100 * fit.level:g} % of the mean{counted}")
+    lines.append((f"band: {100 * fit.level:g} % of the mean" if banded else "no band") + counted)
     if fit.unidentified:
         names = {"alpha": r"$\alpha$", "beta": r"$\beta$"}
         lines.append(f"not identified: {', '.join(names.get(symbol, f'${symbol}$') for symbol in fit.unidentified)}")

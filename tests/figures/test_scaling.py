@@ -54,6 +54,14 @@ def test_what_is_not_identified_is_said(texts):
     assert any(r"not identified: $E$, $A$, $\alpha$" in word for word in texts(ax.figure))
 
 
+def test_no_band_is_announced_where_none_is_drawn(texts):
+    runs = scaling_runs(noise=0.003)
+    ax, drawn = draw(fit_runs(runs, bootstrap=0), runs)
+    assert drawn["lower"].isna().all()
+    assert any("no band" in word for word in texts(ax.figure))
+    assert not any("band:" in word for word in texts(ax.figure))
+
+
 @pytest.mark.parametrize("venue", ["icml", "acl"])
 def test_labels_stay_on_the_page_of_a_narrow_column(scaling, venue):
     ax, _ = draw(*scaling, venue=venue)
