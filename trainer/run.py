@@ -6,35 +6,31 @@ checkpoint.
 """
 
 import json
-import logging
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning as L
-import torch
 from filelock import FileLock, Timeout
 
 from curselab.contract import check_record, table
 from curselab.errors import InputError
 from curselab.files import write_json
-from trainer.callbacks import Checkpointer, DivergenceGuard, Evaluate
-from trainer.checkpoint import load_trained, resumable, save_weights, sha256_of
+from trainer.backends import lightning
+from trainer.callbacks import Checkpointer
+from trainer.checkpoint import load_trained, save_weights, sha256_of
+from trainer.evaluation import Validation
 from trainer.model import Decoder
-from trainer.module import LanguageModule
+from trainer.probes import DivergenceGuard, Evaluate, Probes
 from trainer.provenance import code_hash, git_state, versions
 from trainer.records import SCORES, Teacher, planned_columns, teacher_columns, write_metrics
 from trainer.spec import RunSpec
 from trainer.stream import Windows
 from trainer.strict import to_mapping
 from trainer.text.prepared import PreparedText
+from trainer.training import Training
 
 CHECKPOINT_EVERY_S = 60.0
-
-# per-run notices of Lightning say nothing that a spec does not; a thousand runs repeat them a thousand times
-logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,65 +161,36 @@ def run(
         Where to resume from and to write checkpoints to.
     """
     teacher = _load_teacher(spec, runs)
-    validation = _windows(spec, text, "validation")
-    evaluate = Evaluate(spec, validation, text.token_bytes)
-    guard = DivergenceGuard()
-    resumed = None
-    model = None
+    validation = Validation(spec, _windows(spec, text, "validation"), text.token_bytes)
+    evaluate, guard = Evaluate(spec, validation), DivergenceGuard()
+    training = None
     if teacher is None or teacher.model is not None:
-        module = LanguageModule(
+        training = Training(
             spec,
             Decoder(spec.model, text.vocab_size, seed=spec.seed),
             _windows(spec, text, spec.training.split),
-            None if teacher is None else teacher.model,
+            Probes(evaluate, guard),
+            teacher=None if teacher is None else teacher.model,
+            checkpointer=checkpointer,
         )
-        resumed = _fit(spec, module, [evaluate, guard], checkpointer)
-        model = module.model
-    final = {
-        row["metric"]: row["value"] for row in evaluate.rows if row["step"] == spec.steps and row["split"] == "validation"
-    }
+        lightning.fit(training)
+    final = evaluate.final()
     # an evaluation that is not finite leaves no row
-    status = "no_teacher" if model is None else "ok" if guard.step is None and final else "diverged"
+    status = "no_teacher" if training is None else "ok" if guard.step is None and final else "diverged"
     summary = {
         **planned_columns(spec, text, sweep=sweep, stage=stage),
         **teacher_columns(spec, teacher),
         "status": status,
         "diverged_step": (guard.step or spec.steps) if status == "diverged" else None,
         **{name: final[name] if status == "ok" else None for name in SCORES},
-        "eval_tokens": evaluate.tokens,
-        "eval_bytes": evaluate.bytes,
+        "eval_tokens": validation.tokens,
+        "eval_bytes": validation.bytes,
     }
     ordered = {name: summary[name] for name in table("runs").names}
     metrics = [{"sweep": sweep, "run_id": spec.run_id, **row} for row in evaluate.rows]
-    return RunResult(ordered, metrics, model if status == "ok" else None, resumed)
-
-
-def _fit(spec: RunSpec, module: LanguageModule, callbacks: list[L.Callback], checkpointer: Checkpointer | None) -> int | None:
-    torch.set_num_threads(spec.compute.threads)
-    checkpoint = None if checkpointer is None else resumable(checkpointer.path, checkpointer.fingerprint)
-    trainer = L.Trainer(
-        accelerator=spec.compute.accelerator,
-        devices=spec.compute.devices,
-        precision=spec.compute.precision,
-        max_steps=spec.steps,
-        max_epochs=-1,
-        gradient_clip_val=spec.optimizer.grad_clip or None,
-        deterministic=True,
-        use_distributed_sampler=False,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[*callbacks, *([] if checkpointer is None else [checkpointer])],
-    )
-    with warnings.catch_warnings():
-        # raised inside Lightning 2.6 under torch 2.13, nothing that a caller can change
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        path = checkpointer.path if checkpointer is not None and checkpoint is not None else None
-        trainer.fit(module, ckpt_path=path, weights_only=True)
-    return None if checkpoint is None else int(checkpoint["global_step"])
+    if training is None:
+        return RunResult(ordered, metrics, None)
+    return RunResult(ordered, metrics, training.model if status == "ok" else None, training.resumed_at_step)
 
 
 def _windows(spec: RunSpec, text: PreparedText, split: str) -> Windows:

@@ -11,7 +11,8 @@ from filelock import FileLock
 
 from curselab.contract import check_record
 from curselab.errors import InputError
-from trainer.callbacks import Checkpointer, evaluation_steps
+from trainer.callbacks import Checkpointer
+from trainer.evaluation import evaluation_steps
 from trainer.run import fingerprint, is_complete, run, run_in_folder
 from trainer.spec import LanguagesText, ModelSpec, ObjectiveSpec, OptimizerSpec, TextSpec, TrainingSpec
 from trainer.text import prepare_text

@@ -1,0 +1,69 @@
+import itertools
+import math
+
+import pytest
+import torch
+
+from trainer.probes import DivergenceGuard, Evaluate
+
+
+class Scores:
+    """A validation split whose score is known."""
+
+    def __init__(self, value: float = 2.0) -> None:
+        self.value = value
+
+    def scores(self, model: object) -> dict[str, float]:
+        return {"loss_nats_per_token": self.value}
+
+
+def show(probe, losses: list[float], first: int = 1) -> None:
+    for step, loss in enumerate(losses, start=first):
+        probe.after_step(step, torch.tensor(loss), None)
+
+
+@pytest.mark.parametrize("bad", [1, 2, 15, 16, 17, 40])
+def test_the_guard_names_the_first_bad_step_though_it_looks_seldom(bad: int) -> None:
+    guard = DivergenceGuard(look_every=16)
+    losses = [1.0] * (bad - 1) + [math.nan] + [1.0, math.inf, 1.0]
+    show(guard, losses)
+    assert guard.step == bad
+    assert guard.stop
+
+
+def test_the_guard_stops_within_its_interval_and_never_without_cause() -> None:
+    guard = DivergenceGuard(look_every=4)
+    show(guard, [1.0] * 8)
+    assert not guard.stop
+    assert guard.step is None
+    show(guard, [math.nan, 1.0, 1.0], first=9)
+    assert not guard.stop
+    show(guard, [1.0], first=12)
+    assert guard.stop
+    again = DivergenceGuard()
+    again.load_state_dict(guard.state_dict())
+    assert (again.stop, again.step) == (True, 9)
+
+
+def test_the_training_loss_is_averaged_since_the_last_evaluation_whatever_the_interruptions(spec) -> None:
+    losses = [float(loss) for loss in torch.rand(20, generator=torch.Generator().manual_seed(0))]
+    whole, first, second = (Evaluate(spec(), Scores()) for _ in range(3))
+    show(whole, losses)
+    show(first, losses[:7])
+    second.load_state_dict(first.state_dict())
+    show(second, losses[7:], first=8)
+    assert second.rows == whole.rows
+    steps = [0, *sorted(whole.steps)]
+    means = [row["value"] for row in whole.rows if row["metric"] == "objective_nats_per_token"]
+    expected = [math.fsum(losses[a:b]) / (b - a) for a, b in itertools.pairwise(steps)]
+    assert means == pytest.approx(expected, rel=1e-12)
+    assert whole.final() == {"loss_nats_per_token": 2.0}
+
+
+def test_what_is_not_finite_leaves_no_row(spec) -> None:
+    blind = Evaluate(spec(), Scores(math.nan))
+    show(blind, [1.0] * 20)
+    assert blind.final() == {}
+    burst = Evaluate(spec(), Scores())
+    show(burst, [math.inf] + [1.0] * 19)
+    assert burst.rows == []

@@ -1,0 +1,152 @@
+"""Measurements during training: plain objects that see each step, own their rows, and know nothing of Lightning.
+
+A probe keeps what it needs as tensors and looks at them now and then: reading a number every step would make an accelerator
+wait for the host.
+"""
+
+import math
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from trainer.evaluation import Validation, evaluation_steps
+from trainer.model import Decoder
+from trainer.spec import RunSpec
+
+Row = dict[str, Any]
+
+
+class Probe(Protocol):
+    """What every training loop calls after each optimiser step."""
+
+    def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
+        """See step ``step`` (from 1), its detached mean training loss in nats/token, and the model after it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold for an interrupted run to end with the same rows."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where the checkpoint was written."""
+
+
+class Evaluate:
+    """Score the validation split at the steps that are due, and record the mean training loss since the last time.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    validation : Validation
+        Scores a model on the validation split.
+    """
+
+    def __init__(self, spec: RunSpec, validation: Validation) -> None:
+        self.spec = spec
+        self.validation = validation
+        self.steps = set(evaluation_steps(spec.steps, spec.evaluation.points))
+        self.rows: list[Row] = []
+        self._loss_sum = torch.zeros((), dtype=torch.float64)
+        self._loss_count = 0
+
+    def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
+        """Add up the training loss; evaluate where it is due."""
+        self._loss_sum = loss.double() + self._loss_sum.to(loss.device)
+        self._loss_count += 1
+        if step not in self.steps:
+            return
+        loss_sum = float(self._loss_sum)
+        if not math.isfinite(loss_sum):
+            return
+        self._record(step, self.spec.training.split, "objective_nats_per_token", loss_sum / self._loss_count)
+        self._loss_sum, self._loss_count = torch.zeros_like(self._loss_sum), 0
+        scores = self.validation.scores(model)
+        if all(map(math.isfinite, scores.values())):
+            for metric, value in scores.items():
+                self._record(step, "validation", metric, value)
+
+    def final(self) -> dict[str, float]:
+        """Scores after the last step; empty where that evaluation was not reached or not finite."""
+        last = [row for row in self.rows if row["step"] == self.spec.steps and row["split"] == "validation"]
+        return {row["metric"]: row["value"] for row in last}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows, and the training loss since the last one."""
+        return {"rows": self.rows, "loss_sum": float(self._loss_sum), "loss_count": self._loss_count}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where the checkpoint was written."""
+        self.rows = list(state["rows"])
+        self._loss_sum = torch.tensor(state["loss_sum"], dtype=torch.float64)
+        self._loss_count = state["loss_count"]
+
+    def _record(self, step: int, split: str, metric: str, value: float) -> None:
+        tokens = step * self.spec.tokens_per_step
+        self.rows.append({"step": step, "tokens": tokens, "split": split, "metric": metric, "value": value})
+
+
+class DivergenceGuard:
+    """Find the first step whose training loss is not finite: a recorded outcome, not a crash.
+
+    Parameters
+    ----------
+    look_every : int
+        Steps between two looks at the losses; ``stop`` lags by that much, ``step`` is exact.
+    """
+
+    def __init__(self, look_every: int = 16) -> None:
+        self.look_every = look_every
+        self.stop = False
+        """Whether a look has found such a step; reading it costs nothing."""
+        self._found: int | None = None
+        self._finite: list[Tensor] = []
+        self._last = 0
+
+    @property
+    def step(self) -> int | None:
+        """The first bad step, looked up to the step just done."""
+        if self._finite and self._found is None:
+            finite = torch.stack(self._finite).tolist()
+            if not all(finite):
+                self._found = self._last - len(finite) + 1 + finite.index(False)
+                self.stop = True
+        self._finite = []
+        return self._found
+
+    def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
+        """Remember whether the loss is finite, and look now and then."""
+        self._last = step
+        self._finite.append(torch.isfinite(loss))
+        if len(self._finite) >= self.look_every:
+            _ = self.step
+
+    def state_dict(self) -> dict[str, Any]:
+        """The first bad step."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where the checkpoint was written."""
+        self._found = state["step"]
+        self.stop = self._found is not None
+
+
+class Probes:
+    """The probes of one run, as one."""
+
+    def __init__(self, evaluate: Evaluate, guard: DivergenceGuard) -> None:
+        self.evaluate = evaluate
+        self.guard = guard
+        self._by_name: dict[str, Probe] = {"evaluate": evaluate, "guard": guard}
+
+    def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
+        """Show every probe a step."""
+        for probe in self._by_name.values():
+            probe.after_step(step, loss, model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of every probe by its name."""
+        return {name: probe.state_dict() for name, probe in self._by_name.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where the checkpoint was written."""
+        for name, probe in self._by_name.items():
+            probe.load_state_dict(state[name])
