@@ -4,14 +4,14 @@ r"""Best model size of each compute budget, and how it grows: the isoFLOP analys
 
 For each budget, a polynomial of :math:`\ln L` in :math:`\ln N` gives the best size; the exponents are a straight line through
 their logarithms. Source: Hoffmann et al. (2022), arXiv:2203.15556, approach 2 (parabola). A parabola is biased even without
-noise where the grid is wide or off centre and the two exponents differ (Czech et al. 2026, arXiv:2603.22339), so the cubic is
-the default; the parabola stays for comparison. A budget whose curve has no minimum inside its sizes is rejected by name, never
-extrapolated.
+noise where the grid is wide or off centre and the two exponents differ (Czech et al. 2026, arXiv:2603.22339); a cubic is not,
+but under noise its minima scatter two to three times as far. So the data choose: the cubic where AICc over all budgets says
+that it pays. A budget whose curve has no minimum inside its sizes is rejected by name, never extrapolated.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.columns import drop_diverged, positive
 from analysis.fitting.result import Bootstrap, Convergence, Counts, FitResult, Note, check_level
+from analysis.fitting.selection import aicc
 from analysis.laws.scaling_fit import FLOP_PER_PARAM_TOKEN
 from analysis.laws.scaling_table import Source, as_pandas
 from curselab.errors import InputError
 
 Vector = NDArray[np.float64]
-Curve = Literal["cubic", "parabola"]
+Curve = Literal["auto", "cubic", "parabola"]
 
+_DEGREE: dict[Curve, int] = {"parabola": 2, "cubic": 3}
 _SAME_BUDGET = 0.05  # relative: runs whose compute differs by less belong to one budget
 _MIN_BUDGETS = 3
 _MAX_LOST = 0.1  # of resamples without a minimum in each budget
@@ -63,7 +65,7 @@ def fit_isoflop(
     flops: Source = "flops",
     params: Source = "params",
     loss: Source = "loss",
-    curve: Curve = "cubic",
+    curve: Curve = "auto",
     bootstrap: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -77,9 +79,11 @@ def fit_isoflop(
     flops, params, loss : str or array_like
         Columns, or arrays ``(n,)``: training compute (FLOP), parameters, loss (nats/token).
     curve : str
-        ``cubic`` (five sizes a budget or more) or ``parabola`` (four or more).
+        ``cubic`` (five sizes a budget or more), ``parabola`` (four or more), or ``auto``: the one of smaller AICc over all
+        budgets that have five sizes; the choice is in ``settings["curve"]``.
     bootstrap : int
-        Resamples: within each budget, residuals of its curve are drawn with replacement, so that no size is lost.
+        Resamples: within each budget, residuals of its curve, freed of leverage, are drawn with replacement, so that no size
+        is lost and a noisy budget stays noisy.
     seed : int
         Of the bootstrap.
     level : float
@@ -96,15 +100,17 @@ def fit_isoflop(
         Fewer than three budgets have a minimum.
     """
     level = check_level(level)
-    if curve not in ("cubic", "parabola"):
-        raise InputError(f"curve: {curve!r} was given (allowed: cubic, parabola)")
+    if curve not in get_args(Curve):
+        raise InputError(f"curve: {curve!r} was given (allowed: {', '.join(get_args(Curve))})")
     frame, names = as_pandas(data, {"flops": flops, "params": params, "loss": loss})
     kept, n_diverged = drop_diverged(frame)
     C, N, L = (positive(kept, names[role]) for role in ("flops", "params", "loss"))
     order = np.lexsort((L, N, C))
     C, N, L = C[order], N[order], L[order]
     groups = _budgets(C)
-    degree = 3 if curve == "cubic" else 2
+    if curve == "auto":
+        curve = _choose([(np.log(N[rows]), np.log(L[rows])) for rows in groups])
+    degree = _DEGREE[curve]
     found = [_minimum(np.log(N[rows]), np.log(L[rows]), degree) for rows in groups]
     centre = np.array([np.exp(np.log(C[rows]).mean()) for rows in groups])
     good = [i for i, item in enumerate(found) if not isinstance(item, str)]
@@ -155,6 +161,17 @@ def _budgets(C: Vector) -> list[NDArray[np.intp]]:
     return list(np.split(np.arange(len(C)), starts))
 
 
+def _choose(curves: Sequence[tuple[Vector, Vector]]) -> Curve:
+    """Pick the curve of smaller AICc, over the budgets that have sizes enough for either; the parabola where none has."""
+    curves = [(n, y) for n, y in curves if len(np.unique(n)) >= _DEGREE["cubic"] + 2]
+
+    def score(curve: Curve) -> float:
+        resid = [y - np.polynomial.Polynomial.fit(n, y, _DEGREE[curve])(n) for n, y in curves]
+        return aicc(np.concatenate(resid), (_DEGREE[curve] + 1) * len(curves))
+
+    return min(_DEGREE, key=score) if curves else "parabola"
+
+
 def _minimum(n: Vector, y: Vector, degree: int) -> float | str:
     """Minimum of a polynomial through ``(n,)`` points, or why there is none."""
     sizes = len(np.unique(n))
@@ -182,15 +199,19 @@ def _resample(
     curves: Sequence[tuple[Vector, Vector]], log_c: Vector, degree: int, resamples: int, rng: np.random.Generator
 ) -> Vector:
     fitted = [np.polynomial.Polynomial.fit(n, y, degree)(n) for n, y in curves]
-    # residuals of a polynomial are smaller than the noise was
-    resid = [
-        (y - f - np.mean(y - f)) * np.sqrt(len(y) / (len(y) - degree - 1)) for (_, y), f in zip(curves, fitted, strict=True)
-    ]
+    resid = [(y - f) / np.sqrt(1 - _leverage(n, degree)) for (n, y), f in zip(curves, fitted, strict=True)]
     draws = []
     for _ in range(resamples):
         minima = [
-            _minimum(n, f + rng.choice(r, size=len(r)), degree) for (n, _), f, r in zip(curves, fitted, resid, strict=True)
+            _minimum(n, f + rng.choice(r - r.mean(), size=len(n)), degree)
+            for (n, _), f, r in zip(curves, fitted, resid, strict=True)
         ]
         if not any(isinstance(item, str) for item in minima):
             draws.append(_line(log_c, np.array(minima, dtype=float)))
     return np.array(draws).reshape(-1, 3)
+
+
+def _leverage(n: Vector, degree: int) -> Vector:
+    """Diagonal of the hat matrix of a polynomial through points at ``n``: by how much residuals are smaller than errors."""
+    q, _ = np.linalg.qr(np.vander((n - n.mean()) / n.std(), degree + 1))
+    return np.asarray(np.sum(q**2, axis=1))
