@@ -82,8 +82,8 @@ def fit_isoflop(
         ``cubic`` (five sizes a budget or more), ``parabola`` (four or more), or ``auto``: the one of smaller AICc over all
         budgets that have five sizes; the choice is in ``settings["curve"]``.
     bootstrap : int
-        Resamples: within each budget, residuals of its curve, freed of leverage, are drawn with replacement, so that no size
-        is lost and a noisy budget stays noisy.
+        Resamples: each budget gets normal errors whose variance is itself drawn (scaled inverse chi-square with the degrees
+        of freedom that its curve leaves), so that no size is lost and few sizes mean wide intervals.
     seed : int
         Of the bootstrap.
     level : float
@@ -144,7 +144,7 @@ def fit_isoflop(
         objective=0.5 * float(resid @ resid),
         counts=Counts(n_runs=len(L), n_diverged=n_diverged, n_clusters=len(good), n_seeds=1),
         convergence=Convergence(starts=1, starts_at_optimum=1, gradient=0.0, converged=True),
-        bootstrap=Bootstrap(kind="residual", resamples=bootstrap, not_converged=lost),
+        bootstrap=Bootstrap(kind="parametric", resamples=bootstrap, not_converged=lost),
         status="not_identified" if unknown else "ok",
         unidentified=("a", "b", "ln G_N") if unknown else (),
         warnings=tuple(notes),
@@ -199,19 +199,13 @@ def _resample(
     curves: Sequence[tuple[Vector, Vector]], log_c: Vector, degree: int, resamples: int, rng: np.random.Generator
 ) -> Vector:
     fitted = [np.polynomial.Polynomial.fit(n, y, degree)(n) for n, y in curves]
-    resid = [(y - f) / np.sqrt(1 - _leverage(n, degree)) for (n, y), f in zip(curves, fitted, strict=True)]
+    rss = [float(np.sum((y - f) ** 2)) for (_, y), f in zip(curves, fitted, strict=True)]
     draws = []
     for _ in range(resamples):
         minima = [
-            _minimum(n, f + rng.choice(r - r.mean(), size=len(n)), degree)
-            for (n, _), f, r in zip(curves, fitted, resid, strict=True)
+            _minimum(n, f + np.sqrt(s / rng.chisquare(len(n) - degree - 1)) * rng.standard_normal(len(n)), degree)
+            for (n, _), f, s in zip(curves, fitted, rss, strict=True)
         ]
         if not any(isinstance(item, str) for item in minima):
             draws.append(_line(log_c, np.array(minima, dtype=float)))
     return np.array(draws).reshape(-1, 3)
-
-
-def _leverage(n: Vector, degree: int) -> Vector:
-    """Diagonal of the hat matrix of a polynomial through points at ``n``: by how much residuals are smaller than errors."""
-    q, _ = np.linalg.qr(np.vander((n - n.mean()) / n.std(), degree + 1))
-    return np.asarray(np.sum(q**2, axis=1))
