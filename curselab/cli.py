@@ -52,7 +52,7 @@ def train(
         str, typer.Option(help="Digest of the shard that was planned; refused when the grid says otherwise.")
     ] = "",
     results: Results = Path("results"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train at once, for the time left.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train at once, one thread each.")] = 1,
     log: Annotated[Path | None, typer.Option(help="Progress is also written here.")] = None,
 ) -> None:
     """Train one shard of a grid; complete runs are kept, a half-done run goes on from its checkpoint."""
@@ -88,6 +88,7 @@ def train(
             runs=results / "runs" / sweep,
             out=results / "shards" / sweep / f"{shard}.json",
             progress=progress,
+            workers=workers,
         )
 
 

@@ -1,12 +1,12 @@
-"""What Lightning calls during a fit: the probes, and the checkpoints."""
+"""What Lightning calls during a fit: the probes, then the checkpoints."""
 
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
-from trainer.checkpoint import save_state
+from trainer.checkpoint import Checkpoints, save_state
 from trainer.module import LanguageModule
 from trainer.probes import Probes
 
@@ -34,36 +34,31 @@ class ProbeCallback(L.Callback):
         self.probes.load_state_dict(state_dict)
 
 
-class Checkpointer(L.Callback):
-    """Write a checkpoint of the whole training state every so often, atomically.
+class CheckpointCallback(L.Callback):
+    """Write the whole training state: every so often to go on from, and at given steps for other runs to branch from.
 
     Parameters
     ----------
-    path : Path
-    every_s : float
-        Least number of seconds between two checkpoints.
-    fingerprint : dict
-        What the state depends on beside the spec; a checkpoint of other code or other text is not resumed.
-    clock : callable
-        Seconds, for the interval.
+    checkpoints : Checkpoints
+    snapshots : mapping
+        Optimiser step -> file.
     """
 
-    def __init__(self, path: Path, *, every_s: float, fingerprint: dict[str, str], clock: Any = time.monotonic) -> None:
-        self.path = path
-        self.every_s = every_s
-        self.fingerprint = fingerprint
-        self._clock = clock
-        self._last = clock()
+    def __init__(self, checkpoints: Checkpoints, snapshots: Mapping[int, Path]) -> None:
+        self.checkpoints = checkpoints
+        self.snapshots = snapshots
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write when the interval has passed and steps are left."""
-        due = self._clock() - self._last >= self.every_s
-        if due and not trainer.should_stop and trainer.global_step < trainer.max_steps:
-            save_state(trainer, self.path)
-            self._last = self._clock()
+        """Write what is due while steps are left."""
+        if trainer.should_stop or trainer.global_step >= trainer.max_steps:
+            return
+        if trainer.global_step in self.snapshots:
+            save_state(trainer.save_checkpoint, self.snapshots[trainer.global_step])
+        if self.checkpoints.due():
+            self.checkpoints.save(trainer.save_checkpoint)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Mark what the checkpoint depends on."""
-        checkpoint["fingerprint"] = self.fingerprint
+        checkpoint["fingerprint"] = self.checkpoints.fingerprint

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-import lightning as L
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -26,9 +26,46 @@ def save_weights(model: Decoder, path: Path) -> None:
     _write(path, lambda temporary: safetensors.torch.save_model(model, str(temporary)))
 
 
-def save_state(trainer: L.Trainer, path: Path) -> None:
-    """Write the whole training state as a Lightning checkpoint."""
-    _write(path, trainer.save_checkpoint)
+class Checkpoints:
+    """Where and when the whole training state of one run is written.
+
+    Parameters
+    ----------
+    path : Path
+    every_s : float
+        Least number of seconds between two checkpoints.
+    fingerprint : dict
+        What the state depends on beside the spec; a checkpoint of other code or other text is not resumed.
+    clock : callable
+        Seconds, for the interval.
+    """
+
+    def __init__(
+        self, path: Path, *, every_s: float, fingerprint: dict[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.path = path
+        self.every_s = every_s
+        self.fingerprint = fingerprint
+        self._clock = clock
+        self._last = clock()
+
+    def due(self) -> bool:
+        """Tell whether the interval has passed."""
+        return self._clock() - self._last >= self.every_s
+
+    def save(self, write: Callable[[Path], object]) -> None:
+        """Let ``write`` leave the state, which holds the fingerprint, at the path it is given."""
+        save_state(write, self.path)
+        self._last = self._clock()
+
+    def load(self) -> dict[str, Any] | None:
+        """State to go on from, or None."""
+        return resumable(self.path, self.fingerprint)
+
+
+def save_state(write: Callable[[Path], object], path: Path) -> None:
+    """Let ``write`` leave a training state at ``path``, whole or not at all."""
+    _write(path, write)
 
 
 def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:

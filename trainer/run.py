@@ -1,4 +1,4 @@
-"""One run, from a spec to a folder of results.
+"""Runs, from specs to folders of results.
 
 A run's folder holds ``spec.json``, ``metrics.parquet``, ``provenance.json``, perhaps ``weights.safetensors``, and
 ``summary.json``, which is written last: a folder is complete when it is there. A run that was interrupted goes on from its
@@ -7,43 +7,40 @@ checkpoint.
 
 import json
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from curselab.contract import check_record, table
+from curselab.contract import check_record
 from curselab.errors import InputError
 from curselab.files import write_json
-from trainer.backends import lightning
-from trainer.callbacks import Checkpointer
-from trainer.checkpoint import load_trained, save_weights, sha256_of
-from trainer.evaluation import Validation
-from trainer.model import Decoder
-from trainer.probes import DivergenceGuard, Evaluate, Probes
+from trainer.backends import fit
+from trainer.checkpoint import Checkpoints, save_weights, sha256_of
 from trainer.provenance import code_hash, git_state, versions
-from trainer.records import SCORES, Teacher, planned_columns, teacher_columns, write_metrics
-from trainer.spec import RunSpec
-from trainer.stream import Windows
+from trainer.records import write_metrics
+from trainer.sharing import backend_of
+from trainer.spec import PlannedRun, RunSpec
 from trainer.strict import to_mapping
 from trainer.text.prepared import PreparedText
-from trainer.training import Training
+from trainer.training import RunResult, Training, prepare
 
 CHECKPOINT_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
-    """What one run gave."""
+class Outcome:
+    """How one run of a group ended."""
 
-    summary: dict[str, Any]
-    """One record of the table ``runs``."""
-    metrics: list[dict[str, Any]]
-    """Records of the table ``metrics``."""
-    model: Decoder | None
-    """The trained model; None where nothing finite came out."""
-    resumed_at_step: int | None = None
+    summary: dict[str, Any] | None
+    """The run's record of the table ``runs``; None where it could not be trained."""
+    error: str = ""
+    """Why it could not be trained, in one line."""
+    seconds: float = 0.0
+    """Its share of the group's time; 0 where a complete run was only read."""
 
 
 def fingerprint(text: PreparedText) -> dict[str, str]:
@@ -59,6 +56,23 @@ def is_complete(folder: Path, *, stage: str, marks: dict[str, str]) -> bool:
     except (OSError, ValueError):
         return False
     return summary.get("stage") == stage and all(provenance.get(key) == value for key, value in marks.items())
+
+
+def run(spec: RunSpec, *, sweep: str, stage: str, text: PreparedText, runs: Path) -> RunResult:
+    """Train one run and hand back what it gave; nothing is written.
+
+    Parameters
+    ----------
+    spec : RunSpec
+    sweep, stage : str
+        Copied into the records.
+    text : PreparedText
+    runs : Path
+        Folder of the sweep's runs, where a teacher is looked for.
+    """
+    training = prepare(spec, text=text, runs=runs)
+    fit([training])
+    return training.result(sweep=sweep, stage=stage)
 
 
 def run_in_folder(
@@ -93,35 +107,75 @@ def run_in_folder(
     InputError
         Another process is training this run, its teacher is missing, or the text is too short.
     """
-    folder = runs / spec.run_id
+    planned = PlannedRun(sweep, stage, spec)
+    (outcome,) = run_together([planned], runs=runs, text=text, checkpoint_every_s=checkpoint_every_s).values()
+    if outcome.summary is None:
+        raise InputError(outcome.error)
+    return outcome.summary
+
+
+def run_together(
+    planned: Sequence[PlannedRun], *, runs: Path, text: PreparedText, checkpoint_every_s: float = CHECKPOINT_EVERY_S
+) -> dict[str, Outcome]:
+    """Train runs that share their steps (see :mod:`trainer.sharing`), each in its own folder.
+
+    Parameters
+    ----------
+    planned : sequence of PlannedRun
+    runs, text, checkpoint_every_s
+        As for :func:`run_in_folder`.
+
+    Returns
+    -------
+    dict
+        Run id -> how that run ended; one that cannot be trained does not keep the others from it.
+    """
+    marks = fingerprint(text)
+    outcomes: dict[str, Outcome] = {}
+    begun: list[tuple[PlannedRun, Training]] = []
+    started, cpu_started = time.monotonic(), time.process_time()
+    with ExitStack() as locks:
+        for run in planned:
+            folder = runs / run.run_id
+            try:
+                locks.enter_context(_only_here(run.spec, folder))
+                if is_complete(folder, stage=run.stage, marks=marks):
+                    outcomes[run.run_id] = Outcome(json.loads((folder / "summary.json").read_text()))
+                    continue
+                (folder / "summary.json").unlink(missing_ok=True)
+                write_json(folder / "spec.json", to_mapping(run.spec))
+                checkpoints = Checkpoints(folder / "checkpoint.ckpt", every_s=checkpoint_every_s, fingerprint=marks)
+                begun.append((run, prepare(run.spec, text=text, runs=runs, checkpoints=checkpoints)))
+            except InputError as error:
+                outcomes[run.run_id] = Outcome(None, str(error))
+        fit([training for _, training in begun])
+        for run, training in begun:
+            costs = {
+                "runs_together": len(begun),
+                "wall_s": round((time.monotonic() - started) / len(begun), 3),
+                "cpu_s": round((time.process_time() - cpu_started) / len(begun), 3),
+            }
+            summary = _leave(run, training, runs / run.run_id, marks | costs)
+            outcomes[run.run_id] = Outcome(summary, seconds=costs["wall_s"])
+    return outcomes
+
+
+@contextmanager
+def _only_here(spec: RunSpec, folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            marks = fingerprint(text)
-            if not is_complete(folder, stage=stage, marks=marks):
-                (folder / "summary.json").unlink(missing_ok=True)
-                _make(spec, sweep=sweep, stage=stage, folder=folder, text=text, marks=marks, every_s=checkpoint_every_s)
-            return json.loads((folder / "summary.json").read_text())  # type: ignore[no-any-return]
+            yield
     except Timeout:
         raise InputError(
             f"run {spec.run_id}: another process is training it (it holds {folder / 'lock'}); wait for that process or stop it"
         ) from None
 
 
-def _make(
-    spec: RunSpec, *, sweep: str, stage: str, folder: Path, text: PreparedText, marks: dict[str, str], every_s: float
-) -> None:
-    write_json(folder / "spec.json", to_mapping(spec))
-    started, cpu_started = time.monotonic(), time.process_time()
-    checkpoint = folder / "checkpoint.ckpt"
-    result = run(
-        spec,
-        sweep=sweep,
-        stage=stage,
-        text=text,
-        runs=folder.parent,
-        checkpointer=Checkpointer(checkpoint, every_s=every_s, fingerprint=marks),
-    )
+def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, Any]) -> dict[str, Any]:
+    """Write a finished run's files; ``marks`` go into the provenance."""
+    spec = run.spec
+    result = training.result(sweep=run.sweep, stage=run.stage)
     weights = folder / "weights.safetensors"
     if spec.keep_weights and result.model is not None:
         save_weights(result.model, weights)
@@ -130,91 +184,15 @@ def _make(
     provenance = {
         "run_id": spec.run_id,
         **git_state(),
-        **marks,
         **versions(),
         "device": spec.compute.accelerator,
         "threads": spec.compute.threads,
+        "backend": backend_of(spec),
         "resumed_at_step": result.resumed_at_step,
         "weights_sha256": sha256_of(weights) if weights.exists() else None,
-        "wall_s": round(time.monotonic() - started, 3),
-        "cpu_s": round(time.process_time() - cpu_started, 3),
+        **marks,
     }
     write_json(folder / "provenance.json", provenance)
     write_json(folder / "summary.json", result.summary)
-    checkpoint.unlink(missing_ok=True)
-
-
-def run(
-    spec: RunSpec, *, sweep: str, stage: str, text: PreparedText, runs: Path, checkpointer: Checkpointer | None = None
-) -> RunResult:
-    """Train one run and hand back what it gave; nothing is written but checkpoints.
-
-    Parameters
-    ----------
-    spec : RunSpec
-    sweep, stage : str
-        Copied into the records.
-    text : PreparedText
-    runs : Path
-        Folder of the sweep's runs, where a teacher is looked for.
-    checkpointer : Checkpointer, optional
-        Where to resume from and to write checkpoints to.
-    """
-    teacher = _load_teacher(spec, runs)
-    validation = Validation(spec, _windows(spec, text, "validation"), text.token_bytes)
-    evaluate, guard = Evaluate(spec, validation), DivergenceGuard()
-    training = None
-    if teacher is None or teacher.model is not None:
-        training = Training(
-            spec,
-            Decoder(spec.model, text.vocab_size, seed=spec.seed),
-            _windows(spec, text, spec.training.split),
-            Probes(evaluate, guard),
-            teacher=None if teacher is None else teacher.model,
-            checkpointer=checkpointer,
-        )
-        lightning.fit(training)
-    final = evaluate.final()
-    # an evaluation that is not finite leaves no row
-    status = "no_teacher" if training is None else "ok" if guard.step is None and final else "diverged"
-    summary = {
-        **planned_columns(spec, text, sweep=sweep, stage=stage),
-        **teacher_columns(spec, teacher),
-        "status": status,
-        "diverged_step": (guard.step or spec.steps) if status == "diverged" else None,
-        **{name: final[name] if status == "ok" else None for name in SCORES},
-        "eval_tokens": validation.tokens,
-        "eval_bytes": validation.bytes,
-    }
-    ordered = {name: summary[name] for name in table("runs").names}
-    metrics = [{"sweep": sweep, "run_id": spec.run_id, **row} for row in evaluate.rows]
-    if training is None:
-        return RunResult(ordered, metrics, None)
-    return RunResult(ordered, metrics, training.model if status == "ok" else None, training.resumed_at_step)
-
-
-def _windows(spec: RunSpec, text: PreparedText, split: str) -> Windows:
-    windows = Windows([text.tokens(domain, split) for domain in text.domains], spec.model.context)
-    if len(windows) < 2:
-        raise InputError(
-            f"text {spec.text.text_id}: the {split} split has {text.n_tokens(split)} tokens, at least two windows of "
-            f"{spec.model.context} and the token after are needed; give more text or a shorter model.context"
-        )
-    return windows
-
-
-def _load_teacher(spec: RunSpec, runs: Path) -> Teacher | None:
-    if spec.objective.kind != "distill":
-        return None
-    folder = runs / spec.objective.teacher
-    try:
-        summary = json.loads((folder / "summary.json").read_text())
-    except (OSError, ValueError):
-        raise InputError(f"run {spec.run_id}: its teacher {spec.objective.teacher} is not trained ({folder})") from None
-    if summary["status"] != "ok":
-        teacher_spec = RunSpec.from_mapping(json.loads((folder / "spec.json").read_text()), where=str(folder / "spec.json"))
-        return Teacher(teacher_spec, summary, None)
-    teacher_spec, model = load_trained(folder)
-    if teacher_spec.text != spec.text:
-        raise InputError(f"run {spec.run_id}: its teacher {spec.objective.teacher} was trained on another text or tokenizer")
-    return Teacher(teacher_spec, summary, model)
+    (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    return result.summary

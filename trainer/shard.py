@@ -1,24 +1,32 @@
-"""A shard: runs that one process trains one after another, so that starting torch and Lightning is paid once."""
+"""A shard: runs that one command trains, so that starting torch is paid once, on as many processes as it is given."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.allocator import keep_freed_memory
+from trainer.backends import backend
+from trainer.pool import Send, run_pieces
 from trainer.progress import Progress
-from trainer.run import run_in_folder
+from trainer.run import Outcome, run_together
+from trainer.sharing import Piece, backend_of, pieces
 from trainer.spec import PlannedRun
-from trainer.text.prepared import PreparedText, open_text
+from trainer.text.prepared import open_text
 
 
-def train_shard(planned: Sequence[PlannedRun], *, name: str, texts: Path, runs: Path, out: Path, progress: Progress) -> None:
+def train_shard(
+    planned: Sequence[PlannedRun], *, name: str, texts: Path, runs: Path, out: Path, progress: Progress, workers: int = 1
+) -> None:
     """Train what is not complete yet, and write the shard's list of runs when all are.
 
     Parameters
     ----------
     planned : sequence of PlannedRun
-        Runs of one sweep; they are trained longest first.
+        Runs of one sweep.
     name : str
         Name of the shard.
     texts : Path
@@ -29,16 +37,47 @@ def train_shard(planned: Sequence[PlannedRun], *, name: str, texts: Path, runs: 
         JSON list of the shard's runs, written last.
     progress : Progress
         Told of each run that ends.
+    workers : int
+        Processes that train at once; runs on a GPU share this one.
+
+    Raises
+    ------
+    InputError
+        Some runs could not be trained; each was said in a line of its own, and the others are complete.
     """
     keep_freed_memory()
-    opened: dict[str, PreparedText] = {}
-    records: list[dict[str, Any]] = []
-    for run in sorted(planned, key=progress.expected_flop, reverse=True):
-        text_id = run.spec.text.text_id
-        if text_id not in opened:
-            opened[text_id] = open_text(texts / text_id)
-        progress.starts(run)
-        summary = run_in_folder(run.spec, sweep=run.sweep, stage=run.stage, runs=runs, text=opened[text_id])
-        progress.ends(run, summary)
-        records.append({"run_id": run.spec.run_id, "stage": run.stage})
-    write_json(out, {"sweep": planned[0].sweep, "shard": name, "runs": sorted(records, key=lambda run: run["run_id"])})
+    torch.set_num_threads(1)
+    for needed in {backend_of(run.spec) for run in planned}:
+        backend(needed)  # before the forks, so that its import is paid once
+    opened = {text_id: open_text(texts / text_id) for text_id in {run.spec.text.text_id for run in planned}}
+
+    def work(piece: Piece, send: Send) -> None:
+        for group in piece.groups:
+            outcomes = run_together(group, runs=runs, text=opened[group[0].spec.text.text_id])
+            for run in group:
+                send((run, outcomes[run.run_id]))
+
+    unheard = {run.run_id for run in planned}
+    failed: list[PlannedRun] = []
+
+    def receive(message: tuple[PlannedRun, Outcome]) -> None:
+        run, outcome = message
+        unheard.remove(run.run_id)
+        if outcome.summary is None:
+            failed.append(run)
+            progress.fails(run, outcome.error)
+        else:
+            progress.ends(run, outcome.summary, outcome.seconds)
+
+    longest_first = sorted(pieces(planned), key=lambda piece: -sum(map(progress.expected_flop, piece.runs)))
+    # a process that uses CUDA cannot fork, and Apple's libraries cannot be used after a fork
+    fork = sys.platform == "linux" and all(run.spec.compute.accelerator == "cpu" for run in planned)
+    for failure in run_pieces(longest_first, work, workers=workers, receive=receive, fork=fork):
+        for run in failure.piece.runs:
+            if run.run_id in unheard:
+                failed.append(run)
+                progress.fails(run, failure.reason)
+    if failed:
+        raise InputError(f"shard {name} of {planned[0].sweep}: {len(failed)} of {len(planned)} runs could not be trained")
+    records = [{"run_id": run.run_id, "stage": run.stage} for run in sorted(planned, key=lambda run: run.run_id)]
+    write_json(out, {"sweep": planned[0].sweep, "shard": name, "runs": records})

@@ -133,7 +133,7 @@ class TextSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """A Llama-type decoder: RMSNorm, rotary positions, SwiGLU, no biases."""
+    """A pre-norm decoder without biases: Llama as it stands; ``layer``, ``learned`` and ``gelu`` together make it GPT-2."""
 
     width: int
     """Features of the residual stream."""
@@ -142,9 +142,14 @@ class ModelSpec:
     heads: int
     """Attention heads; ``width / heads`` must be an even whole number."""
     ffn_width: int
-    """Hidden features of SwiGLU; 8/3 of ``width`` is usual."""
+    """Hidden features of the feed-forward network; 8/3 of ``width`` is usual for SwiGLU, 4 for GELU."""
     context: int = 128
     """Sequence length in tokens."""
+    norm: Literal["rms", "layer"] = "rms"
+    positions: Literal["rotary", "learned"] = "rotary"
+    ffn: Literal["swiglu", "gelu"] = "swiglu"
+    dropout: float = 0.0
+    """Share of features that training drops after the embedding and each part of a block, and of attention weights."""
     tie_embeddings: bool = True
     """One matrix for embedding and head."""
     rope_theta: float = 10_000.0
@@ -154,6 +159,7 @@ class ModelSpec:
         for name in ("width", "depth", "heads", "ffn_width", "context"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
         require(self.width % (2 * self.heads) == 0, "heads", self.heads, f"a divisor of width / 2 = {self.width / 2:g}")
+        require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
         require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a number above 0")
         require(self.norm_epsilon > 0, "norm_epsilon", self.norm_epsilon, "a number above 0")
 
@@ -257,6 +263,8 @@ class ComputeSpec:
     precision: Literal["32-true", "bf16-mixed", "bf16-true"] = "32-true"
     threads: int = 1
     """Threads of one process on a CPU."""
+    backend: Literal["auto", "lightning", "lockstep", "packed"] = "auto"
+    """How the steps are carried out; ``auto`` follows from the spec alone (:func:`trainer.sharing.backend_of`)."""
 
     def __post_init__(self) -> None:
         require(self.devices >= 1, "devices", self.devices, "1 or more")

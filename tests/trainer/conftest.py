@@ -1,3 +1,4 @@
+import lightning  # noqa: F401  (its import draws from Python's global generator, which no test may do)
 import pytest
 import torch
 

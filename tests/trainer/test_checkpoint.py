@@ -16,7 +16,7 @@ SPEC = ModelSpec(width=64, depth=2, heads=2, ffn_width=176)
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-import lightning as L, torch
+import torch
 from curselab.errors import InputError
 from trainer.checkpoint import save_state, save_weights
 from trainer.model import Decoder
@@ -24,9 +24,8 @@ from trainer.spec import ModelSpec
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 model = Decoder(ModelSpec(width=64, depth=2, heads=2, ffn_width=176), 256, seed=0)
-class State:
-    def save_checkpoint(self, path): torch.save(model.state_dict(), path)
-write = {"weights": lambda p: save_weights(model, p), "state": lambda p: save_state(State(), p)}[sys.argv[1]]
+def state(path): torch.save(model.state_dict(), path)
+write = {"weights": lambda p: save_weights(model, p), "state": lambda p: save_state(state, p)}[sys.argv[1]]
 try:
     write(Path(sys.argv[2]))
 except (InputError, OSError) as error:

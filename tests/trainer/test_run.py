@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from curselab.contract import check_record
 from curselab.errors import InputError
-from trainer.callbacks import Checkpointer
+from trainer.checkpoint import Checkpoints
 from trainer.evaluation import evaluation_steps
 from trainer.run import fingerprint, is_complete, run, run_in_folder
 from trainer.spec import LanguagesText, ModelSpec, ObjectiveSpec, OptimizerSpec, TextSpec, TrainingSpec
@@ -81,22 +81,24 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
-def kill_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    original = Checkpointer.on_train_batch_end
+def kill_at_checkpoint(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    original, written = Checkpoints.save, []
 
-    def dying(self, trainer, *rest):
-        original(self, trainer, *rest)
-        if trainer.global_step == step:
+    def dying(self, write):
+        original(self, write)
+        written.append(self.path)
+        if len(written) == number:
             raise Killed
 
-    monkeypatch.setattr(Checkpointer, "on_train_batch_end", dying)
+    monkeypatch.setattr(Checkpoints, "save", dying)
 
 
-def start_and_kill(chosen, text, runs: Path, step: int, *, every_s: float = 0.0) -> None:
+def start_and_kill(chosen, text, runs: Path, step: int) -> None:
+    """Checkpoint every step, and end as by a signal right after that of ``step``."""
     with pytest.MonkeyPatch.context() as patch:
-        kill_after(patch, step)
+        kill_at_checkpoint(patch, step)
         with pytest.raises(Killed):
-            run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text, checkpoint_every_s=every_s)
+            run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text, checkpoint_every_s=0.0)
 
 
 @pytest.mark.parametrize("step", [1, 7, 19])

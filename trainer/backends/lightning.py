@@ -2,12 +2,12 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 
 import lightning as L
 import torch
 
-from trainer.callbacks import ProbeCallback
-from trainer.checkpoint import resumable
+from trainer.callbacks import CheckpointCallback, ProbeCallback
 from trainer.module import LanguageModule
 from trainer.training import Training
 
@@ -15,13 +15,18 @@ from trainer.training import Training
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
-def fit(training: Training) -> None:
-    """Train one run to its end, or until its loss is no longer finite."""
-    spec, checkpointer = training.spec, training.checkpointer
+def fit(trainings: Sequence[Training]) -> None:
+    """Train runs one after another."""
+    for training in trainings:
+        _fit(training)
+
+
+def _fit(training: Training) -> None:
+    spec = training.spec
     torch.set_num_threads(spec.compute.threads)
-    module = LanguageModule(spec, training.model, training.windows, training.teacher)
-    checkpoint = None if checkpointer is None else resumable(checkpointer.path, checkpointer.fingerprint)
     callbacks: list[L.Callback] = [ProbeCallback(training.probes)]
+    if training.checkpoints is not None:
+        callbacks.append(CheckpointCallback(training.checkpoints, training.snapshots))
     trainer = L.Trainer(
         accelerator=spec.compute.accelerator,
         devices=spec.compute.devices,
@@ -37,11 +42,12 @@ def fit(training: Training) -> None:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=callbacks if checkpointer is None else [*callbacks, checkpointer],
+        callbacks=callbacks,
     )
+    teacher = None if training.teacher is None else training.teacher.model
+    module = LanguageModule(spec, training.model, training.windows, teacher)
+    start = training.start()
     with warnings.catch_warnings():
         # raised inside Lightning 2.6 under torch 2.13, nothing that a caller can change
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        path = checkpointer.path if checkpointer is not None and checkpoint is not None else None
-        trainer.fit(module, ckpt_path=path, weights_only=True)
-    training.resumed_at_step = None if checkpoint is None else int(checkpoint["global_step"])
+        trainer.fit(module, ckpt_path=None if start is None else start[0], weights_only=True)

@@ -1,4 +1,4 @@
-# Runs of one shard, one process. Complete runs live outside Snakemake's outputs, so a killed shard loses none of them.
+# Runs of one shard, one process a thread. Complete runs live outside Snakemake's outputs, so a killed shard loses none of them.
 rule train:
     input:
         shard_inputs,
@@ -10,14 +10,12 @@ rule train:
         "../envs/curselab.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, threads: 3000 * threads,
         runtime=240,
-        # a resource and not a param: another number of cores makes nothing stale
-        workers=workflow.cores or 1,
     params:
         config=CONFIG,
         digest=lambda wildcards: PLAN.digest(wildcards.law, wildcards.shard),
         code=code_hash("trainer.shard"),
     shell:
         "curselab train {wildcards.law} {wildcards.shard} --config {params.config:q} --digest {params.digest}"
-        " --workers {resources.workers} --log {log:q}"
+        " --workers {threads} --log {log:q}"
