@@ -13,6 +13,7 @@ class Parameters:
     """Parameters by group; a tied head is counted once, as embedding."""
 
     embedding: int
+    positions: int
     head: int
     attention: int
     ffn: int
@@ -21,11 +22,11 @@ class Parameters:
     @property
     def total(self) -> int:
         """All parameters: the convention of Hoffmann et al. (2203.15556)."""
-        return self.embedding + self.head + self.attention + self.ffn + self.norms
+        return self.embedding + self.positions + self.head + self.attention + self.ffn + self.norms
 
     @property
     def non_embedding(self) -> int:
-        """Without embedding and head: the convention of Kaplan et al. (2001.08361)."""
+        """Without embedding, learned positions and head: the convention of Kaplan et al. (2001.08361)."""
         return self.attention + self.ffn + self.norms
 
 
@@ -40,9 +41,10 @@ def count_parameters(model: ModelSpec, vocab_size: int) -> Parameters:
     """
     return Parameters(
         embedding=vocab_size * model.width,
+        positions=model.context * model.width if model.positions == "learned" else 0,
         head=0 if model.tie_embeddings else vocab_size * model.width,
         attention=4 * model.width**2 * model.depth,
-        ffn=3 * model.width * model.ffn_width * model.depth,
+        ffn=(3 if model.ffn == "swiglu" else 2) * model.width * model.ffn_width * model.depth,
         norms=model.width * (2 * model.depth + 1),
     )
 

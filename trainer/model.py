@@ -1,7 +1,8 @@
-"""The decoder: a Llama-type transformer (RMSNorm, rotary positions, SwiGLU, no biases), all in one file.
+"""The decoder: a pre-norm transformer without biases, all in one file; Llama or GPT-2 by the options of its spec.
 
 Sources: RMSNorm, Zhang & Sennrich (1910.07467); rotary positions, Su et al. (2104.09864), in the half-rotation layout of
-Llama; SwiGLU, Shazeer (2002.05202); the whole, Touvron et al. (2302.13971).
+Llama; SwiGLU, Shazeer (2002.05202); all three together, Touvron et al. (2302.13971). LayerNorm, learned positions and GELU
+together are GPT-2, Radford et al. (2019).
 """
 
 import math
@@ -34,23 +35,32 @@ class Decoder(nn.Module):
         self.spec = spec
         self.embedding = skip_init(nn.Embedding, vocab_size, spec.width)
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.depth))
-        self.norm = nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
+        self.norm = norm(spec)
         self.head = matrix(spec.width, vocab_size)
         if spec.tie_embeddings:
             self.head.weight = self.embedding.weight
+        if spec.positions == "learned":
+            self.position = skip_init(nn.Embedding, spec.context, spec.width)
         cosine, sine = rotary_table(spec.context, spec.width // spec.heads, spec.rope_theta)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
         self._initialise(torch.Generator().manual_seed(seed))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (batch, length, vocab_size) for the next token, from token ids (batch, length)."""
+    def features(self, tokens: Tensor) -> Tensor:
+        """Normed residual stream (batch, length, width) that the head reads, from token ids (batch, length)."""
         length = tokens.shape[1]
         cosine, sine = self.cosine[:length], self.sine[:length]  # (length, head_dim)
         x = self.embedding(tokens)  # (batch, length, width)
+        if self.spec.positions == "learned":
+            x = x + self.position.weight[:length]
+        x = F.dropout(x, self.spec.dropout, self.training)
         for block in self.blocks:
             x = block(x, cosine, sine)
-        return self.head(self.norm(x))
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (batch, length, vocab_size) for the next token, from token ids (batch, length)."""
+        return self.head(self.features(tokens))  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
@@ -61,10 +71,12 @@ class Decoder(nn.Module):
             nn.init.normal_(self.head.weight, std=0.02, generator=generator)
         for block in self.blocks:
             assert isinstance(block, Block)
-            for linear in (block.attention.qkv, block.ffn.gate_up):
+            for linear in (block.attention.qkv, block.ffn.into):
                 nn.init.normal_(linear.weight, std=linear.in_features**-0.5, generator=generator)
             for linear in (block.attention.out, block.ffn.down):
                 nn.init.normal_(linear.weight, std=residual_scale * linear.in_features**-0.5, generator=generator)
+        if self.spec.positions == "learned":
+            nn.init.normal_(self.position.weight, std=0.02, generator=generator)
 
 
 class Block(nn.Module):
@@ -72,23 +84,26 @@ class Block(nn.Module):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
+        self.dropout = spec.dropout
+        self.attention_norm = norm(spec)
         self.attention = Attention(spec)
-        self.ffn_norm = nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
-        self.ffn = SwiGLU(spec)
+        self.ffn_norm = norm(spec)
+        self.ffn = SwiGLU(spec) if spec.ffn == "swiglu" else Gelu(spec)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Residual stream (batch, length, width) to the same."""
-        x = x + self.attention(self.attention_norm(x), cosine, sine)
-        return x + self.ffn(self.ffn_norm(x))
+        x = x + F.dropout(self.attention(self.attention_norm(x), cosine, sine), self.dropout, self.training)
+        return x + F.dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
 
 
 class Attention(nn.Module):
-    """Causal multi-head attention with rotary positions."""
+    """Causal multi-head attention, with rotary positions where the spec asks for them."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.heads = spec.heads
+        self.rotary = spec.positions == "rotary"
+        self.dropout = spec.dropout
         self.qkv = matrix(spec.width, 3 * spec.width)
         self.out = matrix(spec.width, spec.width)
 
@@ -97,9 +112,11 @@ class Attention(nn.Module):
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
-        query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        if self.rotary:
+            query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]
 
 
 class SwiGLU(nn.Module):
@@ -107,13 +124,33 @@ class SwiGLU(nn.Module):
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
-        self.gate_up = matrix(spec.width, 2 * spec.ffn_width)
+        self.into = matrix(spec.width, 2 * spec.ffn_width)
         self.down = matrix(spec.ffn_width, spec.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, length, width) to the same."""
-        gate, up = self.gate_up(x).chunk(2, dim=-1)  # each (batch, length, ffn_width)
-        return self.down(F.silu(gate) * up)
+        gate, up = self.into(x).chunk(2, dim=-1)  # each (batch, length, ffn_width)
+        return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
+
+
+class Gelu(nn.Module):
+    """Feed-forward network: down(gelu(up(x))), with the exact GELU: its tanh form costs more on a CPU."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.into = matrix(spec.width, spec.ffn_width)
+        self.down = matrix(spec.ffn_width, spec.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, length, width) to the same."""
+        return self.down(F.gelu(self.into(x)))  # type: ignore[no-any-return]
+
+
+def norm(spec: ModelSpec) -> nn.Module:
+    """Normalisation over the width, with a gain and without a bias."""
+    if spec.norm == "rms":
+        return nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
+    return nn.LayerNorm(spec.width, eps=spec.norm_epsilon, bias=False)
 
 
 def matrix(inputs: int, outputs: int) -> nn.Linear:

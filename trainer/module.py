@@ -5,7 +5,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
-from trainer.losses import distillation_loss, lm_loss
+from trainer.losses import distillation_loss, text_loss
 from trainer.model import Decoder
 from trainer.schedule import learning_rate_factor
 from trainer.spec import RunSpec
@@ -36,10 +36,10 @@ class LanguageModule(L.LightningModule):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Loss in nats/token of token ids (batch, context + 1)."""
+        if not self._teacher:
+            return text_loss(self.model, batch)
         inputs, targets = batch[:, :-1], batch[:, 1:]
         logits = self.model(inputs)
-        if not self._teacher:
-            return lm_loss(logits, targets)
         with torch.no_grad():
             teacher_logits = self._teacher[0](inputs)
         objective = self.spec.objective

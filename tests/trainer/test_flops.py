@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -8,8 +10,9 @@ from trainer.spec import ModelSpec, OptimizerSpec, RunSpec, TrainingSpec
 
 
 @pytest.mark.parametrize("depth", [1, 4])
-def test_forward_flop_equal_those_torch_counts(depth: int) -> None:
-    spec = ModelSpec(width=32, depth=depth, heads=2, ffn_width=48, context=16)
+@pytest.mark.parametrize("ffn", ["swiglu", "gelu"])
+def test_forward_flop_equal_those_torch_counts(depth: int, ffn: Literal["swiglu", "gelu"]) -> None:
+    spec = ModelSpec(width=32, depth=depth, heads=2, ffn_width=48, context=16, ffn=ffn)
     model = Decoder(spec, 61, seed=0)
     with (
         FlopCounterMode(display=False) as counter,

@@ -4,7 +4,18 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trainer.losses import bits_per_byte, distillation_loss, lm_loss, window_nats
+from trainer.losses import (
+    CHUNK_FROM_VOCAB,
+    CHUNK_ROWS,
+    HeadCrossEntropy,
+    bits_per_byte,
+    distillation_loss,
+    lm_loss,
+    text_loss,
+    window_nats,
+)
+from trainer.model import Decoder
+from trainer.spec import ModelSpec
 
 
 def random_logits(seed: int) -> torch.Tensor:
@@ -63,3 +74,38 @@ def test_uniform_bytes_cost_eight_bits_each() -> None:
     nats = float(window_nats(logits, torch.zeros(2, 7, dtype=torch.long)).sum())
     assert bits_per_byte(nats, text_bytes=14) == pytest.approx(8)
     assert nats / 14 == pytest.approx(math.log(256))
+
+
+def test_the_gradient_in_the_forward_pass_is_the_gradient() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(7, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(11, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(11, (7,), generator=generator)
+    assert torch.autograd.gradcheck(lambda x, w: HeadCrossEntropy.apply(x, w, targets), (features, weight))
+
+
+@pytest.mark.parametrize("rows", [1, CHUNK_ROWS, 2 * CHUNK_ROWS + 3])
+def test_chunks_equal_the_plain_cross_entropy(rows: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    features, weight = torch.randn(rows, 16, generator=generator), torch.randn(500, 16, generator=generator)
+    targets = torch.randint(500, (rows,), generator=generator)
+    losses, gradients = [], []
+    for loss_of in (HeadCrossEntropy.apply, lambda x, w, t: F.cross_entropy(x @ w.T, t)):
+        x, w = features.clone().requires_grad_(), weight.clone().requires_grad_()
+        loss = loss_of(x, w, targets)
+        (3 * loss).backward()
+        losses.append(loss)
+        gradients.append((x.grad, w.grad))
+    torch.testing.assert_close(*losses, rtol=1e-5, atol=0)
+    torch.testing.assert_close(*gradients, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_large_vocabulary_trains_as_the_plain_loss_does(tied: bool) -> None:
+    spec = ModelSpec(width=16, depth=1, heads=2, ffn_width=24, context=24, tie_embeddings=tied)
+    model = Decoder(spec, CHUNK_FROM_VOCAB, seed=0)
+    tokens = torch.randint(CHUNK_FROM_VOCAB, (3, 25), generator=torch.Generator().manual_seed(2))
+    fused = torch.autograd.grad(text_loss(model, tokens), list(model.parameters()))
+    plain = torch.autograd.grad(lm_loss(model(tokens[:, :-1]), tokens[:, 1:]), list(model.parameters()))
+    for ours, theirs in zip(fused, plain, strict=True):
+        assert float((ours - theirs).norm()) <= 1e-5 * float(theirs.norm())

@@ -1,13 +1,17 @@
+import dataclasses
 import math
 
 import pytest
 import torch
 
 from trainer.flops import count_parameters
+from trainer.losses import text_loss
 from trainer.model import Decoder, rotary_table
 from trainer.spec import ModelSpec
 
 SPEC = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, context=24)
+GPT2 = dataclasses.replace(SPEC, norm="layer", positions="learned", ffn="gelu", ffn_width=128)
+OPTIONS = [dataclasses.replace(SPEC, **option) for option in ({"norm": "layer"}, {"positions": "learned"}, {"ffn": "gelu"})]
 VOCAB = 61
 
 
@@ -39,7 +43,7 @@ def test_logits_equal_those_of_hugging_face_llama_with_the_same_weights(tied: bo
     state["lm_head.weight"] = ours.head.weight
     for i, block in enumerate(ours.blocks):
         query, key, value = block.attention.qkv.weight.chunk(3)
-        gate, up = block.ffn.gate_up.weight.chunk(2)
+        gate, up = block.ffn.into.weight.chunk(2)
         layer = {
             "self_attn.q_proj": query,
             "self_attn.k_proj": key,
@@ -57,8 +61,66 @@ def test_logits_equal_those_of_hugging_face_llama_with_the_same_weights(tied: bo
         torch.testing.assert_close(ours(tokens()), theirs(tokens()).logits, atol=2e-5, rtol=1e-4)
 
 
-def test_a_later_token_leaves_earlier_logits_alone() -> None:
-    model = Decoder(SPEC, VOCAB, seed=0)
+def test_logits_equal_those_of_hugging_face_gpt2_with_the_same_weights() -> None:
+    transformers = pytest.importorskip("transformers", reason="peer implementation, extra hub")
+    ours = Decoder(GPT2, VOCAB, seed=1)
+    config = transformers.GPT2Config(
+        vocab_size=VOCAB,
+        n_embd=GPT2.width,
+        n_inner=GPT2.ffn_width,
+        n_layer=GPT2.depth,
+        n_head=GPT2.heads,
+        n_positions=GPT2.context,
+        layer_norm_epsilon=GPT2.norm_epsilon,
+        activation_function="gelu",
+    )
+    with torch.random.fork_rng():
+        theirs = transformers.GPT2LMHeadModel(config).eval()
+    state = {name: torch.zeros_like(value) for name, value in theirs.state_dict().items()}  # all biases are zero
+    state |= {"transformer.wte.weight": ours.embedding.weight, "transformer.wpe.weight": ours.position.weight}
+    state |= {"transformer.ln_f.weight": ours.norm.weight, "lm_head.weight": ours.head.weight}
+    for i, block in enumerate(ours.blocks):
+        layer = {
+            "ln_1": block.attention_norm.weight,
+            "attn.c_attn": block.attention.qkv.weight.T,
+            "attn.c_proj": block.attention.out.weight.T,
+            "ln_2": block.ffn_norm.weight,
+            "mlp.c_fc": block.ffn.into.weight.T,
+            "mlp.c_proj": block.ffn.down.weight.T,
+        }
+        state |= {f"transformer.h.{i}.{name}.weight": weight for name, weight in layer.items()}
+    theirs.load_state_dict({name: weight.detach() for name, weight in state.items()}, strict=True)
+    ours.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(ours(tokens()), theirs(tokens()).logits, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("spec", [SPEC, GPT2])
+def test_one_batch_is_learnt_by_heart(spec: ModelSpec) -> None:
+    model = Decoder(spec, VOCAB, seed=0)
+    batch = tokens(length=25)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = text_loss(model, batch)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
+
+
+def test_dropout_is_for_training_alone() -> None:
+    model = Decoder(dataclasses.replace(GPT2, dropout=0.5), VOCAB, seed=0)
+    without = Decoder(GPT2, VOCAB, seed=0)
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        first, second = model(tokens()), model(tokens())
+        assert not torch.allclose(first, second)
+        assert torch.equal(model.eval()(tokens()), without.eval()(tokens()))
+
+
+@pytest.mark.parametrize("spec", [SPEC, GPT2, *OPTIONS])
+def test_a_later_token_leaves_earlier_logits_alone(spec: ModelSpec) -> None:
+    model = Decoder(spec, VOCAB, seed=0)
     batch = tokens()
     other = batch.clone()
     other[:, 15] = (other[:, 15] + 1) % VOCAB
@@ -68,13 +130,12 @@ def test_a_later_token_leaves_earlier_logits_alone() -> None:
     assert not torch.allclose(before[:, 15:], after[:, 15:])
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_parameter_counts_equal_the_model(tied: bool) -> None:
-    spec = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, tie_embeddings=tied)
+@pytest.mark.parametrize("spec", [SPEC, dataclasses.replace(SPEC, tie_embeddings=False), GPT2, *OPTIONS])
+def test_parameter_counts_equal_the_model(spec: ModelSpec) -> None:
     model = Decoder(spec, VOCAB, seed=0)
     counts = count_parameters(spec, VOCAB)
     assert counts.total == sum(p.numel() for p in model.parameters())
-    embeddings = {model.embedding.weight, model.head.weight}
+    embeddings = {model.embedding.weight, model.head.weight, *(p for n, p in model.named_parameters() if "position" in n)}
     assert counts.non_embedding == counts.total - sum(p.numel() for p in embeddings)
 
 
