@@ -73,11 +73,15 @@ def teacher_columns(spec: RunSpec, teacher: Teacher | None) -> dict[str, Any]:
     }
 
 
-def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of the table ``metrics`` as parquet, each checked against the contract."""
-    columns = table("metrics").columns
+def metrics_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of the table ``metrics`` with the contract's types, each checked against it."""
     for row in rows:
         check_record("metrics", row)
-    schema = pa.schema([(column.name, ARROW[column.dtype]) for column in columns])
-    content = pa.Table.from_pylist(rows, schema=schema)
+    schema = pa.schema([(column.name, ARROW[column.dtype]) for column in table("metrics").columns])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows of the table ``metrics`` as parquet."""
+    content = metrics_table(rows)
     write_with(path, lambda temporary: pq.write_table(content, temporary, write_page_checksum=True))

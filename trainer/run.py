@@ -7,7 +7,7 @@ checkpoint.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ from filelock import FileLock, Timeout
 from curselab.contract import check_record
 from curselab.errors import InputError
 from curselab.files import write_json
-from trainer.backends import fit
+from trainer.backends import backend, fit
 from trainer.checkpoint import Checkpoints, save_weights, sha256_of
 from trainer.provenance import code_hash, git_state, versions
-from trainer.records import write_metrics
+from trainer.records import metrics_table, write_metrics
 from trainer.sharing import backend_of
 from trainer.spec import PlannedRun, RunSpec
 from trainer.strict import to_mapping
@@ -46,6 +46,17 @@ class Outcome:
 def fingerprint(text: PreparedText) -> dict[str, str]:
     """What a result depends on beside its spec: the training code and the prepared text."""
     return {"code_sha256": code_hash("trainer.run"), "text_sha256": text.sha256}
+
+
+def warm_up(specs: Iterable[RunSpec], texts: Iterable[PreparedText]) -> None:
+    """Do once what every run needs and caches: imports, hashes, the state of the checkout. Forked children inherit it."""
+    for name in sorted({backend_of(spec) for spec in specs}):
+        backend(name)
+    for text in texts:
+        fingerprint(text)
+    git_state()
+    versions()
+    metrics_table([])  # pyarrow imports pandas for its first table
 
 
 def is_complete(folder: Path, *, stage: str, marks: dict[str, str]) -> bool:

@@ -9,11 +9,10 @@ import torch
 from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.allocator import keep_freed_memory
-from trainer.backends import backend
 from trainer.pool import Send, run_pieces
 from trainer.progress import Progress
-from trainer.run import Outcome, run_together
-from trainer.sharing import Piece, backend_of, pieces
+from trainer.run import Outcome, run_together, warm_up
+from trainer.sharing import Piece, pieces
 from trainer.spec import PlannedRun
 from trainer.text.prepared import open_text
 
@@ -47,9 +46,8 @@ def train_shard(
     """
     keep_freed_memory()
     torch.set_num_threads(1)
-    for needed in {backend_of(run.spec) for run in planned}:
-        backend(needed)  # before the forks, so that its import is paid once
     opened = {text_id: open_text(texts / text_id) for text_id in {run.spec.text.text_id for run in planned}}
+    warm_up([run.spec for run in planned], opened.values())
 
     def work(piece: Piece, send: Send) -> None:
         for group in piece.groups:
