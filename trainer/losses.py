@@ -42,10 +42,11 @@ class HeadCrossEntropy(torch.autograd.Function):
         d_features, d_weight = torch.empty_like(features), torch.zeros_like(weight)
         for start in range(0, len(features), CHUNK_ROWS):
             rows = slice(start, start + CHUNK_ROWS)
-            log_p = torch.log_softmax(features[rows] @ weight.T, dim=-1)
+            p = torch.softmax(features[rows] @ weight.T, dim=-1)
             hit = targets[rows, None]
-            loss -= log_p.gather(1, hit).sum()
-            gradient = log_p.exp_().scatter_add_(1, hit, log_p.new_full(hit.shape, -1.0))
+            # a probability below the smallest number is one of a run that has diverged
+            loss -= p.gather(1, hit).clamp_min_(torch.finfo(p.dtype).tiny).log_().sum()
+            gradient = p.scatter_add_(1, hit, p.new_full(hit.shape, -1.0))
             torch.mm(gradient, weight, out=d_features[rows])
             d_weight.addmm_(gradient.T, features[rows])
         ctx.save_for_backward(d_features.div_(len(features)), d_weight.div_(len(features)))
