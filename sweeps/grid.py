@@ -2,9 +2,13 @@
 
 A sweep has a ``base`` spec and named ``stages``; a grid gives each stage its axes. A stage is the product of its axes:
 
-- ``size``: names in ``sizes.yaml``, each of which sets a model and its learning rate;
+- ``size``: names in ``sizes.yaml``, each of which sets a model, and some a learning rate;
 - ``tokens_per_parameter``: training tokens as a multiple of the non-embedding parameters, rounded up to whole batches;
+- ``learning_rate_factor``: multiples of the learning rate that the run would have without it;
 - any field of a spec by its dotted name, such as ``training.tokens`` or ``seed``.
+
+A learning rate is a number or a rule of :mod:`sweeps.rules`; a run that names none takes the rule of ``sizes.yaml``. A spec
+always holds the number.
 
 A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once.
 """
@@ -18,8 +22,9 @@ from typing import Any
 
 from curselab.errors import InputError
 from sweeps.registry import FOLDER, read_yaml, sweep_file
+from sweeps.rules import read_rule, scaled
 from trainer.flops import count_parameters
-from trainer.spec import ModelSpec, PlannedRun, RunSpec, TrainingSpec
+from trainer.spec import ModelSpec, OptimizerSpec, PlannedRun, RunSpec, TrainingSpec
 from trainer.strict import from_mapping
 
 Axes = Mapping[str, list[Any]]
@@ -72,33 +77,54 @@ def _specs(common: Mapping[str, Any], axes: Axes, teachers: list[str] | None, wh
         if "size" in chosen:
             mapping = _merged(mapping, _size(chosen.pop("size"), where))
         ratio = chosen.pop("tokens_per_parameter", None)
+        factor = chosen.pop("learning_rate_factor", None)
         for name, value in chosen.items():
             _assign(mapping, name, value, where)
         if ratio is not None:
             _assign(mapping, "training.tokens", _tokens(mapping, ratio, where), where)
+        _set_learning_rate(mapping, factor, where)
         yield RunSpec.from_mapping(mapping, where=where)
 
 
 @cache
-def _sizes() -> dict[str, dict[str, Any]]:
+def _ladder() -> dict[str, Any]:
     return read_yaml(FOLDER / "sizes.yaml")  # type: ignore[no-any-return]
 
 
 def _size(name: object, where: str) -> Mapping[str, Any]:
-    sizes = _sizes()
+    sizes = _ladder()["sizes"]
     if not isinstance(name, str) or name not in sizes:
         raise InputError(f"{where}.size: {name!r} was given (allowed: {', '.join(sizes)}; see sweeps/sizes.yaml)")
-    return sizes[name]
+    return sizes[name]  # type: ignore[no-any-return]
 
 
 def _tokens(mapping: Mapping[str, Any], ratio: object, where: str) -> int:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
         raise InputError(f"{where}.tokens_per_parameter: {ratio!r} was given, a number above 0 is needed")
-    model = from_mapping(ModelSpec, mapping.get("model"), where=f"{where}.model")
+    model = _model(mapping, where)
     training = from_mapping(TrainingSpec, {**mapping.get("training", {}), "tokens": 1}, where=f"{where}.training")
     tokens_a_step = training.batch_sequences * model.context
     # non-embedding parameters do not depend on the vocabulary
     return tokens_a_step * math.ceil(ratio * count_parameters(model, 1).non_embedding / tokens_a_step)
+
+
+def _set_learning_rate(mapping: dict[str, Any], factor: object, where: str) -> None:
+    """Put the plain number in place of a rule, and multiply it."""
+    optimizer = mapping.setdefault("optimizer", {})
+    if not isinstance(optimizer, dict):
+        return  # reading the spec will refuse it
+    rate, place = optimizer.setdefault("learning_rate", _ladder()["learning_rate"]), f"{where}.optimizer"
+    if isinstance(rate, Mapping):
+        rate = read_rule(rate, where=place).rate(_model(mapping, where))
+    elif factor is None:
+        return
+    else:
+        rate = from_mapping(OptimizerSpec, {"learning_rate": rate}, where=place).learning_rate
+    optimizer["learning_rate"] = scaled(rate, 1 if factor is None else factor, where=where)
+
+
+def _model(mapping: Mapping[str, Any], where: str) -> ModelSpec:
+    return from_mapping(ModelSpec, mapping.get("model"), where=f"{where}.model")
 
 
 def _assign(mapping: dict[str, Any], dotted: str, value: object, where: str) -> None:
@@ -107,8 +133,10 @@ def _assign(mapping: dict[str, Any], dotted: str, value: object, where: str) -> 
         mapping = mapping.setdefault(parent, {})
         if not isinstance(mapping, dict):
             break
-    if not isinstance(mapping, dict) or (isinstance(mapping.get(last), dict) and not isinstance(value, dict)):
-        raise InputError(f"{where}.{dotted}: unknown axis (allowed: size, tokens_per_parameter, a field of a spec)")
+    is_group = isinstance(mapping, dict) and isinstance(mapping.get(last), dict) and dotted != "optimizer.learning_rate"
+    if not isinstance(mapping, dict) or (is_group and not isinstance(value, dict)):
+        allowed = "size, tokens_per_parameter, learning_rate_factor, a field of a spec"
+        raise InputError(f"{where}.{dotted}: unknown axis (allowed: {allowed})")
     mapping[last] = value
 
 

@@ -67,11 +67,59 @@ def test_a_bad_ratio_is_named(ratio: object) -> None:
 
 
 def test_sizes_are_named_by_their_non_embedding_parameters() -> None:
-    for name in read_yaml(FOLDER / "sizes.yaml"):
+    for name in read_yaml(FOLDER / "sizes.yaml")["sizes"]:
         (spec,) = scaling(size=[name], tokens_per_parameter=[20])
         params = count_parameters(spec.model, 256).non_embedding
         named = int(name[:-1]) * {"k": 1e3, "m": 1e6}[name[-1]]
         assert params == pytest.approx(named, abs=0.5 * {"k": 1e3, "m": 1e6}[name[-1]])
+
+
+def rates(**axes: list) -> list[float]:
+    return [spec.optimizer.learning_rate for spec in scaling(**{"training.tokens": [10_000], **axes})]
+
+
+def test_sizes_take_the_rate_of_the_ladders_rule_and_large_ones_their_own() -> None:
+    assert rates(size=["6k", "14k", "101k", "201k", "85m"]) == [0.01562, 0.01042, 0.003906, 0.001953, 0.0006]
+
+
+def test_a_factor_multiplies_the_rate_of_a_rule_and_a_number_alike() -> None:
+    assert rates(size=["101k", "85m"], learning_rate_factor=[0.5, 1, 2]) == [0.001953, 0.003906, 0.007812, 3e-4, 6e-4, 1.2e-3]
+    number = {"size": ["6k"], "optimizer.learning_rate": [0.001], "learning_rate_factor": [0.5, 4]}
+    assert rates(**number) == [0.0005, 0.004]
+
+
+def test_a_factor_of_one_is_the_same_run() -> None:
+    plain = scaling(size=["6k"], **{"training.tokens": [10_000]})
+    assert scaling(size=["6k"], learning_rate_factor=[1], **{"training.tokens": [10_000]}) == plain
+
+
+def test_an_axis_may_change_the_rule_and_the_shape_that_it_reads() -> None:
+    rules = [{"kind": "inverse_width", "base": 0.1}, {"kind": "inverse_width_depth", "base": 0.2}, 0.02]
+    assert rates(size=["6k"], **{"optimizer.learning_rate": rules, "model.depth": [4]}) == [0.00625, 0.003125, 0.02]
+
+
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [
+        ({"learning_rate_factor": [0]}, "test.run.learning_rate_factor: 0 was given, a number above 0"),
+        ({"learning_rate_factor": [True]}, "True was given, a number above 0"),
+        ({"learning_rate_factor": [float("nan")]}, "nan was given, a number above 0"),
+        (
+            {"learning_rate_factor": [2], "optimizer.learning_rate": ["0.1"]},
+            "optimizer.learning_rate: the string '0.1'",
+        ),
+        (
+            {"optimizer.learning_rate": [{"kind": "mup"}]},
+            "learning_rate.kind: the string 'mup' was given (allowed: inv",
+        ),
+        ({"optimizer": [3]}, "test.run.optimizer: 3 was given, a mapping is needed"),
+    ],
+)
+def test_a_bad_learning_rate_is_one_line(axes: dict, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        rates(size=["6k"], **axes)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_every_registered_sweep_has_its_file() -> None:
