@@ -5,94 +5,106 @@ residuals may lie inside. Where the Hessian is then not positive definite, a dir
 length from a line search on the linearised residuals, across their kinks (Madsen and Nielsen 1990, BIT 30, for linear models).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.fitting.derivatives import Array, Pair, Problem, certificate, derivatives
+from analysis.fitting.target import Array, Rows, Target, certificate
 
 _BATCH = 400  # problems at once, so that their buffers stay in the cache
 _ITERATIONS = 300
 _MOST_FAILURES = 15  # refused steps in a row
 _LONGEST_STEP = 2.0  # in log units: a factor of 7
-_DECREMENT = 1e-12  # of the objective: one more full step then ends at rounding error
 _DAMPING = 1e-12
 # thresholds relative to the residuals, each one started from the solution of the last
 _TOWARDS_L1 = 10.0 ** -np.arange(7)
 
 
-def minimise(problem: Problem, phi: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where a batch ended, in the order of the starts."""
+
+    phi: Array
+    """``(batch, n_phi)``."""
+    value: Array
+    """``(batch,)``."""
+    gradient: Array
+    """See :func:`analysis.fitting.target.certificate`, ``(batch,)``."""
+    known: Array
+    """To what the gradient is known, ``(batch,)``."""
+
+
+def minimise(target: Target, phi: Array, rows: Rows) -> Ends:
     """Minimise every problem of a batch from its own start.
 
     Parameters
     ----------
-    problem : Problem
+    target : Target
         What all problems share.
     phi : numpy.ndarray
         Starts, ``(batch, n_phi)``.
-    weights : numpy.ndarray
-        Of the rows, zero or more, ``(batch, n)``.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        End points ``(batch, n_phi)``, values ``(batch,)``, and what :func:`analysis.fitting.derivatives.certificate` says.
+    rows : Rows
+        Where they differ.
     """
-    pairs = problem.pairs()
     ends, found = np.empty(phi.shape), np.empty((3, len(phi)))
     # a trial step may leave what a double can hold; its value is then no smaller and it is refused
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         for first in range(0, len(phi), _BATCH):
             some = slice(first, first + _BATCH)
-            ends[some], found[0, some], gradient = _newton(problem, pairs, phi[some], weights[some])
-            found[1:, some] = certificate(problem, ends[some], weights[some], gradient)
-    return ends, *found
+            ends[some], found[0, some], gradient = _newton(target, phi[some], rows[some])
+            found[1:, some] = certificate(target, ends[some], rows[some], gradient)
+    return Ends(ends, *found)
 
 
-def minimise_l1(problem: Problem, phi: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+def minimise_l1(target: Target, phi: Array, rows: Rows) -> Ends:
     """Minimise sums of absolute residuals; arguments and returns as in :func:`minimise`.
 
     Huber's loss with ever smaller thresholds finds the rows that the solution passes through; where these are enough to
     determine it, they are then met exactly, by least squares on them alone.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        resid = np.abs(problem.residual(phi[:_BATCH]))
-    scale = max(float(np.median(resid[np.isfinite(resid)])), 1e6 * problem.rounding)
-    near = problem
+        resid = np.abs(rows[:_BATCH].residual(target.residual(phi[:_BATCH])))
+    scale = max(float(np.median(resid[np.isfinite(resid)])), 1e6 * target.rounding)
+    near = target
     for shrink in _TOWARDS_L1:
-        near = replace(problem, delta=scale * shrink)
-        phi, _, gradient, known = minimise(near, phi, weights)
-    resid = problem.residual(phi)
-    through = (np.abs(resid) < near.delta) & (weights > 0)
-    enough = through.sum(axis=1) >= problem.n_free
-    exact, *_ = minimise(replace(problem, delta=np.inf), phi[enough], through[enough].astype(float))
-    value = np.einsum("bn,bn->b", weights, np.abs(resid))
-    after = np.einsum("bn,bn->b", weights[enough], np.abs(problem.residual(exact)))
-    phi[enough] = np.where((after <= value[enough])[:, None], exact, phi[enough])
+        near = replace(target, delta=scale * shrink)
+        ends = minimise(near, phi, rows)
+        phi = ends.phi
+    value = ends.value
+    resid = rows.residual(target.residual(phi))
+    through = (np.abs(resid) < near.delta) & (rows.weights > 0)
+    enough = through.sum(axis=1) >= target.n_free
+    exact = minimise(replace(target, delta=np.inf), phi[enough], replace(rows[enough], weights=through[enough].astype(float)))
+    value = np.einsum("bn,bn->b", rows.weights, np.abs(resid))
+    after = np.einsum("bn,bn->b", rows.weights[enough], np.abs(rows[enough].residual(target.residual(exact.phi))))
+    phi[enough] = np.where((after <= value[enough])[:, None], exact.phi, phi[enough])
     value[enough] = np.minimum(after, value[enough])
-    return phi, value, gradient, known
+    return Ends(phi, value, ends.gradient, ends.known)
 
 
-def _newton(problem: Problem, pairs: list[Pair], start: Array, weights: Array) -> tuple[Array, Array, Array]:
+def _newton(target: Target, start: Array, rows: Rows) -> tuple[Array, Array, Array]:
     """Take Newton steps on all problems until each is done; problems that are done leave the batch.
 
     Returns end points, their values and their gradients.
     """
-    live, free = np.arange(len(start)), slice(0, problem.n_free)
-    ends, values, gradients = start.copy(), np.empty(len(start)), np.empty((len(start), problem.n_free))
+    live, free = np.arange(len(start)), slice(0, target.n_free)
+    ends, values, gradients = start.copy(), np.empty(len(start)), np.empty((len(start), target.n_free))
     phi, failed = start.copy(), np.zeros(len(start), dtype=int)
-    value, gradient, hessian = derivatives(problem, pairs, phi, weights)
-    floor = 0.5 * problem.rounding * min(problem.rounding, problem.delta) * weights.sum(axis=1)
+    value, gradient, hessian = target.derivatives(phi, rows)
+    floor = 0.5 * target.rounding * min(target.rounding, target.delta) * rows.weights.sum(axis=1)
     for _ in range(_ITERATIONS):
-        held = (phi[:, free] <= problem.lower) & (gradient > 0) | (phi[:, free] >= problem.upper) & (gradient < 0)
-        step, plain = _direction(problem, pairs, phi, weights, gradient, hessian, held, failed)
+        at = phi[:, free]
+        held = (at <= target.lower) & (gradient > 0) | (at >= target.upper) & (gradient < 0)
+        # in logarithms a term that vanishes never arrives, so it is tried at its end at once
+        ending = (at <= target.vanishing) & (at > target.lower) & (gradient > 0) & (failed == 0)[:, None]
+        step, plain = _direction(target, phi, rows, gradient, hessian, held | ending, failed)
         fall = -np.einsum("bf,bf->b", np.where(held, 0.0, gradient), step)
-        last = plain & (fall <= _DECREMENT * value + floor)
+        last = plain & ~ending.any(axis=1) & (fall <= target.decrement * value + floor)
         trial = phi.copy()
-        trial[:, free] = np.clip(phi[:, free] + step, problem.lower, problem.upper)
-        new_value, new_gradient, new_hessian = derivatives(problem, pairs, trial, weights)
-        better = new_value <= np.where(last, value * (1 + _DECREMENT) + floor, value)
+        trial[:, free] = np.where(ending, target.lower, np.clip(at + step, target.lower, target.upper))
+        new_value, new_gradient, new_hessian = target.derivatives(trial, rows)
+        better = new_value <= np.where(last, value * (1 + target.decrement) + floor, value)
         phi[better], value[better] = trial[better], new_value[better]
         gradient[better], hessian[better] = new_gradient[better], new_hessian[better]
         failed = np.where(better, 0, failed + 1)
@@ -102,15 +114,14 @@ def _newton(problem: Problem, pairs: list[Pair], start: Array, weights: Array) -
             break
         if not going.all():
             live, phi, value, gradient, hessian = live[going], phi[going], value[going], gradient[going], hessian[going]
-            failed, weights, floor = failed[going], weights[going], floor[going]
+            failed, rows, floor = failed[going], rows[going], floor[going]
     return ends, values, gradients
 
 
 def _direction(
-    problem: Problem,
-    pairs: list[Pair],
+    target: Target,
     phi: Array,
-    weights: Array,
+    rows: Rows,
     gradient: Array,
     hessian: Array,
     held: NDArray[np.bool_],
@@ -124,24 +135,25 @@ def _direction(
     step, definite = _solve(hessian, gradient, damping, held)
     if not definite.all():
         lost = ~definite
-        _, _, safe = derivatives(problem, pairs, phi[lost], weights[lost], indefinite=False)
+        _, _, safe = target.derivatives(phi[lost], rows[lost], indefinite=False)
         step[lost], _ = _solve(safe, gradient[lost], damping[lost], held[lost])
     step *= np.minimum(1.0, _LONGEST_STEP / np.maximum(np.abs(step).max(axis=1, keepdims=True), _LONGEST_STEP))
     plain = definite & (failed == 0)
     if not plain.all():
-        step[~plain] *= _length(problem, phi[~plain], weights[~plain], step[~plain])[:, None]
+        step[~plain] *= _length(target, phi[~plain], rows[~plain], step[~plain])[:, None]
     return step, plain
 
 
-def _length(problem: Problem, phi: Array, weights: Array, step: Array) -> Array:
+def _length(target: Target, phi: Array, rows: Rows, step: Array) -> Array:
     """Minimise along each step with the residuals taken as linear in its length, by bisection; ``(batch,)``."""
-    resid, change = problem.linear(phi, step)
+    resid, change = target.linear(phi, step)
+    resid = rows.residual(resid)
     low, high = np.zeros(len(phi)), _LONGEST_STEP / (np.abs(step).max(axis=1) + np.finfo(float).tiny)
     length: Array = np.minimum(1.0, high)
     for _ in range(8):
         moved = resid + length[:, None] * change
-        influence = np.clip(moved, -problem.delta, problem.delta) * problem.side(moved)
-        falling = np.einsum("bn,bn,bn->b", weights, influence, change) < 0
+        influence = np.clip(moved, -target.delta, target.delta) * target.side(moved)
+        falling = np.einsum("bn,bn,bn->b", rows.weights, influence, change) < 0
         low, high = np.where(falling, length, low), np.where(falling, high, length)
         # the right length may be orders of magnitude away
         length = np.where(low > 0, np.sqrt(low * high), high / 4)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-from analysis.fitting.derivatives import Problem
 from analysis.fitting.objectives import Objective
+from analysis.fitting.powers import PowerTerms, term_pairs
 from analysis.fitting.reduction import Reduction, reduce
+from analysis.fitting.target import NEARLY_NOTHING, NOTHING, ROUNDING
 from curselab.errors import InputError
 
 Array = NDArray[np.float64]
@@ -27,20 +28,20 @@ _LEAST_SHARE = 1e-3  # of the loss, for a term that the linear fit sets to zero
 class Posed:
     """A law on data. Points ``phi`` are (free parameters, fixed parameters, 1)."""
 
-    problem: Problem
+    target: PowerTerms
     reduction: Reduction
     objective: Objective
 
     def start(self, theta: Array) -> Array:
         """Points ``(batch, n_phi + 1)`` of parameters ``(batch, n_params)``, inside the bounds and constraints."""
         phi = self.reduction.phi(theta)
-        n_free = self.problem.n_free
-        phi[:, :n_free] = np.clip(phi[:, :n_free], self.problem.lower, self.problem.upper)
+        n_free = self.target.n_free
+        phi[:, :n_free] = np.clip(phi[:, :n_free], self.target.lower, self.target.upper)
         return np.hstack([phi, np.ones((len(phi), 1))])
 
     def value(self, phi: Array, weights: Array) -> Array:
         """Objective of each point, ``(batch,)``."""
-        return np.asarray(np.einsum("bn,bn->b", weights, self.objective.rho(self.problem.residual(phi))))
+        return np.asarray(np.einsum("bn,bn->b", weights, self.objective.rho(self.target.residual(phi))))
 
 
 def pose(
@@ -81,32 +82,39 @@ def pose(
         # only this term's own scale, and the logarithms that its exponents multiply
         design[k, :-1] = (reduction.matrix[k] + (row * x) @ reduction.matrix[n_terms:]).T
     design[:, -1] = -y
-    lower, upper = _bounds(reduction, C.shape[1], bounds)
+    lower, upper, vanishing = _bounds(reduction, C, y, bounds)
     return Posed(
-        Problem(
+        PowerTerms(
             design=design,
-            n_free=reduction.n_free,
+            pairs=term_pairs(design, reduction.n_free),
             scale=None if objective.on == "log" else np.exp(y),
             delta=objective.threshold,
             tilt=objective.tilt,
             lower=lower,
             upper=upper,
+            vanishing=vanishing,
+            rounding=ROUNDING * float(1 + np.abs(y).max() if objective.on == "log" else np.exp(y).max()),
         ),
         reduction,
         objective,
     )
 
 
-def _bounds(reduction: Reduction, n_exponents: int, bounds: Bounds | None) -> tuple[Array, Array]:
-    lower, upper = np.full(reduction.n_free, -np.inf), np.full(reduction.n_free, np.inf)
+def _bounds(reduction: Reduction, C: Array, y: Array, bounds: Bounds | None) -> tuple[Array, Array, Array]:
+    """Lower and upper bounds of the free parameters, and below what a constant term may vanish."""
+    lower, upper, vanishing = (np.full(reduction.n_free, end) for end in (-np.inf, np.inf, -np.inf))
+    for i in range(reduction.n_scales):
+        terms = np.flatnonzero(reduction.matrix[: len(C), i])
+        if not C[terms].any():
+            lower[i], vanishing[i] = y.min() + np.log(NOTHING), y.min() + np.log(NEARLY_NOTHING)
     if bounds is None:
-        return lower, upper
-    low, high = (np.broadcast_to(np.asarray(bound, dtype=float), n_exponents) for bound in bounds)
+        return lower, upper, vanishing
+    low, high = (np.broadcast_to(np.asarray(bound, dtype=float), C.shape[1]) for bound in bounds)
     for i, group in enumerate(reduction.exponents, start=reduction.n_scales):
         lower[i], upper[i] = low[list(group)].max(), high[list(group)].min()
         if not lower[i] < upper[i]:
             raise InputError(f"bounds of the exponents: {lower[i]:g} to {upper[i]:g} was given, a range is needed")
-    return lower, upper
+    return lower, upper, vanishing
 
 
 def grid_starts(posed: Posed, weights: Array, *, keep: int) -> Array:
@@ -114,23 +122,23 @@ def grid_starts(posed: Posed, weights: Array, *, keep: int) -> Array:
 
     The factors are a non-negative least-squares fit of the relative error, whatever the objective; the objective ranks them.
     """
-    problem, reduction = posed.problem, posed.reduction
-    n_scales, n_exponents = reduction.n_scales, problem.n_free - reduction.n_scales
+    target, reduction = posed.target, posed.reduction
+    n_scales, n_exponents = reduction.n_scales, target.n_free - reduction.n_scales
     values = _EXPONENTS if n_exponents <= 3 else _COARSE
     axes = [
         np.unique(np.clip(values, low, high))
-        for low, high in zip(problem.lower[n_scales:], problem.upper[n_scales:], strict=True)
+        for low, high in zip(target.lower[n_scales:], target.upper[n_scales:], strict=True)
     ]
     grid = np.array(list(product(*axes)))
-    phi = np.ones((len(grid), problem.design.shape[1]))
+    phi = np.ones((len(grid), target.design.shape[1]))
     phi[:, :n_scales] = 0
-    phi[:, n_scales : problem.n_free] = grid
+    phi[:, n_scales : target.n_free] = grid
     # fixed values that differ between problems start from their middle
-    phi[:, problem.n_free : -1] = np.median(reduction.fixed, axis=0)
-    belongs = problem.design[:, :n_scales, 0] == 1  # (n_terms, n_scales)
+    phi[:, target.n_free : -1] = np.median(reduction.fixed, axis=0)
+    belongs = target.design[:, :n_scales, 0] == 1  # (n_terms, n_scales)
     root = np.sqrt(weights)
     for point in phi:
-        share = np.exp(np.clip(point @ problem.design, None, 300.0)) * root
+        share = np.exp(np.clip(point @ target.design, None, 300.0)) * root
         known = share[~belongs.any(axis=1)].sum(axis=0)
         factor = nnls((belongs.T @ share).T, root - known)[0] if n_scales else np.zeros(0)
         size = (belongs.T @ share).sum(axis=1) / root.sum()

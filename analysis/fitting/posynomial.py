@@ -10,6 +10,7 @@ and Pereyra 1973); the objective itself is then solved by :mod:`analysis.fitting
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ from analysis.fitting.newton import minimise, minimise_l1
 from analysis.fitting.objectives import Objective
 from analysis.fitting.objectives import objective as as_objective
 from analysis.fitting.posed import Bounds, Fixed, Posed, Ties, grid_starts, pose
+from analysis.fitting.target import Rows
 from curselab.errors import InputError
 
 Array = NDArray[np.float64]
@@ -64,8 +66,16 @@ class Solutions:
     gradient: Array
     """Largest component of the gradient as a cosine, ``(batch,)``: 0 at an optimum, free of all units."""
     converged: NDArray[np.bool_]
-    """The gradient is zero to eight digits, or to the rounding of the residuals, ``(batch,)``. A solution on a bound has a
-    gradient, and is not."""
+    """The gradient is zero to eight digits, or to the rounding of the residuals, ``(batch,)``. A solution on a bound of an
+    exponent has a gradient, and is not."""
+    at_bound: NDArray[np.bool_]
+    """The constant term is zero at the optimum: the objective rises with it, and the other terms are at the optimum of the law
+    without it, ``(batch,)``."""
+
+    def __getitem__(self, which: Any) -> "Solutions":
+        return Solutions(
+            self.theta[which], self.value[which], self.gradient[which], self.converged[which], self.at_bound[which]
+        )
 
 
 def seeds(
@@ -98,7 +108,8 @@ def seeds(
     """
     what = resolve(objective, form, x, y, fixed=fixed, ties=ties, bounds=bounds)
     posed = pose(form.coefficients, x, y, what, fixed=fixed, ties=ties, bounds=bounds)
-    row = np.ones(posed.problem.n_rows) if weights is None else _weights(weights, posed.problem.n_rows)[0]
+    n = posed.target.design.shape[2]
+    row = np.ones(n) if weights is None else _weights(weights, n)[0]
     return posed.reduction.theta(grid_starts(posed, row, keep=keep)[:, :-1])
 
 
@@ -119,7 +130,7 @@ def resolve(
     median = Objective("l1", on=what.on)
     found = solve(form, x, y, objective=median, fixed=fixed, ties=ties, bounds=bounds)
     posed = pose(form.coefficients, x, y, median, fixed=fixed, ties=ties, bounds=bounds)
-    return what.with_residuals(posed.problem.residual(posed.start(found.theta))[0])
+    return what.with_residuals(posed.target.residual(posed.start(found.theta))[0])
 
 
 def solve(
@@ -143,7 +154,7 @@ def solve(
     x : array_like
         Logarithm that each exponent multiplies, ``(n, n_exponents)``.
     y : array_like
-        ln loss, ``(n,)``.
+        ln loss, ``(n,)``, or one row a problem ``(batch, n)``.
     objective : str or Objective
         What to minimise. A ``delta`` of ``auto`` is found once, on the unweighted data.
     weights : array_like, optional
@@ -161,42 +172,54 @@ def solve(
     Returns
     -------
     Solutions
-        In the order of the weights, or of the starts.
+        In the order of the weights, of the starts, or of the rows of ``y``.
 
     Raises
     ------
     InputError
         Numbers that are not finite, shapes that do not fit, or a parameter that does not exist.
     """
-    what = resolve(objective, form, x, y, fixed=fixed, ties=ties, bounds=bounds)
-    posed = pose(form.coefficients, x, y, what, fixed=fixed, ties=ties, bounds=bounds)
-    n = posed.problem.n_rows
+    y = np.asarray(y, dtype=float)
+    middle = y if y.ndim != 2 else y.mean(axis=0)
+    what = resolve(objective, form, x, middle, fixed=fixed, ties=ties, bounds=bounds)
+    posed = pose(form.coefficients, x, middle, what, fixed=fixed, ties=ties, bounds=bounds)
     start = None if starts is None else np.atleast_2d(np.asarray(starts, dtype=float))
     if start is not None and (start.shape[1] != form.n_params or not np.isfinite(start).all()):
         raise InputError(f"starts: shape {start.shape} was given, {form.n_params} finite parameters a start are needed")
-    w = np.ones((1, n)) if weights is None else _weights(weights, n)
+    w = np.ones((1, len(middle))) if weights is None else _weights(weights, len(middle))
     if start is None:
-        ends = _polish(posed, grid_starts(posed, np.ones(n), keep=_SEEDS), np.ones((1, n)))
-        best = np.nanargmin(ends.value)
-        if max(len(w), len(posed.reduction.fixed)) == 1 and weights is None:
-            return Solutions(ends.theta[[best]], ends.value[[best]], ends.gradient[[best]], ends.converged[[best]])
+        grid = grid_starts(posed, np.ones(len(middle)), keep=_SEEDS)
+        ends = _polish(posed, grid, Rows(np.ones((len(grid), len(middle)))))
+        best = int(np.nanargmin(ends.value))
+        if weights is None and y.ndim == 1 and len(posed.reduction.fixed) == 1:
+            return ends[[best]]
         start = ends.theta[[best]]
-    numbers = {len(start), len(w), len(posed.reduction.fixed)}
+    numbers = {len(start), len(w), len(posed.reduction.fixed), len(np.atleast_2d(y))}
     batch = max(numbers)
     if numbers - {1, batch}:
-        raise InputError(f"weights, starts and fixed values: {sorted(numbers)} of them were given, 1 or {batch} is needed")
-    return _polish(posed, posed.start(np.broadcast_to(start, (batch, form.n_params))), w)
+        raise InputError(f"weights, starts, responses and fixed values: {sorted(numbers)} were given, 1 or {batch} is needed")
+    rows = Rows(np.broadcast_to(w, (batch, len(middle))), shifts(y, middle, what))
+    return _polish(posed, posed.start(np.broadcast_to(start, (batch, form.n_params))), rows)
 
 
-def _polish(posed: Posed, phi: Array, weights: Array) -> Solutions:
-    weights = np.broadcast_to(weights, (len(phi), weights.shape[1]))
-    l1 = posed.objective.kind == "l1"
-    phi, value, gradient, known = (minimise_l1 if l1 else minimise)(posed.problem, phi, weights)
+def shifts(y: Array, middle: Array, objective: Objective) -> Array | None:
+    """What residuals of other observations ``(batch, n)`` have beyond those of ``middle`` ``(n,)``; nothing where none are."""
+    if y.ndim != 2:
+        return None
+    if not np.isfinite(y).all():
+        raise InputError("y: one finite ln loss a run and problem is needed")
+    return middle - y if objective.on == "log" else np.exp(middle) - np.exp(y)
+
+
+def _polish(posed: Posed, phi: Array, rows: Rows) -> Solutions:
+    target = posed.target
+    ends = (minimise_l1 if posed.objective.kind == "l1" else minimise)(target, phi, rows)
     return Solutions(
-        theta=posed.reduction.theta(phi[:, :-1]),
-        value=value,
-        gradient=gradient,
-        converged=gradient <= np.maximum(_GRADIENT, known),
+        theta=posed.reduction.theta(ends.phi[:, :-1]),
+        value=ends.value,
+        gradient=ends.gradient,
+        converged=ends.gradient <= np.maximum(_GRADIENT, ends.known),
+        at_bound=target.vanished(ends.phi),
     )
 
 

@@ -44,11 +44,11 @@ def _kaplan(theta: Vector, inputs: Vector) -> Vector:
 
 def _kaplan_jacobian(theta: Vector, inputs: Vector) -> Vector:
     n, d = np.log(inputs)
-    log_n, log_d, a_n, a_d = theta
+    log_n, log_d, a_n, a_d = (theta[..., i, None] for i in range(4))
     u, v = a_n / a_d * (log_n - n), log_d - d
     total = np.logaddexp(u, v)
     share = np.exp(u - total)
-    return np.column_stack([a_n * share, a_d * np.exp(v - total), share * (log_n - n), total - share * u])
+    return np.stack([a_n * share, a_d * np.exp(v - total), share * (log_n - n), total - share * u], axis=-1)
 
 
 def _kaplan_starts(inputs: Vector, log_loss: Vector) -> Vector:
@@ -76,13 +76,13 @@ def _outer(theta: Vector, inputs: Vector) -> Vector:
 
 def _outer_jacobian(theta: Vector, inputs: Vector) -> Vector:
     n, d = np.log(inputs)
-    e, a, b, alpha, beta, gamma = theta
+    e, a, b, alpha, beta, gamma = (theta[..., i, None] for i in range(6))
     u, v = a - alpha * n, b - beta * d
     inner = np.logaddexp(u, v)
     total = np.logaddexp(e, gamma * inner)
     floor, reducible, share = np.exp(e - total), np.exp(gamma * inner - total), np.exp(u - inner)
     part_n, part_d = reducible * gamma * share, reducible * gamma * np.exp(v - inner)
-    return np.column_stack([floor, part_n, part_d, -part_n * n, -part_d * d, reducible * inner])
+    return np.stack([floor, part_n, part_d, -part_n * n, -part_d * d, reducible * inner], axis=-1)
 
 
 def _outer_starts(inputs: Vector, log_loss: Vector) -> Vector:
@@ -143,7 +143,7 @@ OUTER = Law(
     source="Busbridge et al. 2025, arXiv:2502.08606, Eq. 7",
     valid="gamma is known only from runs with both few parameters and few tokens",
     published={"Busbridge et al. 2025": BUSBRIDGE_2025},
-    model=GeneralModel(_outer, _outer_jacobian, _outer_starts),
+    model=GeneralModel(_outer, _outer_jacobian, _outer_starts, floor=0),
 )
 
 FORMS = {law.name: law for law in (CHINCHILLA, POWER, KAPLAN, OUTER)}

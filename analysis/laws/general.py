@@ -1,20 +1,27 @@
 """Laws that are no sums of powers: an outer exponent, or a function of the user's own."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from analysis.fitting.newton import minimise
 from analysis.fitting.objectives import Objective
-from analysis.fitting.posynomial import Solutions
+from analysis.fitting.posynomial import Solutions, shifts
+from analysis.fitting.smooth import Smooth, second_derivatives
+from analysis.fitting.target import NEARLY_NOTHING, NOTHING, ROUNDING, Rows, certificate
 from analysis.laws.parametric import Law
 from curselab.errors import InputError
 
 Vector = NDArray[np.float64]
 Function = Callable[[Vector, Vector], Vector]
 Starts = Callable[[Vector, Vector], Vector]
+Numbers = NDArray[Any]
+"""Real, or complex where derivatives are taken by a complex step."""
 
 _TOLERANCE = 1e-14
 _GRADIENT = 1e-5
@@ -22,14 +29,16 @@ _GRADIENT = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class GeneralModel:
-    """ln L and its derivatives as functions of ``theta`` and ``inputs``."""
+    """ln L and its derivatives as functions of ``theta`` and ``inputs``, both for many ``theta`` at once."""
 
     function: Function
     """``(..., n_params), (n_inputs, n) -> (..., n)``."""
     jacobian: Function
-    """``(n_params,), (n_inputs, n) -> (n, n_params)``."""
+    """``(..., n_params), (n_inputs, n) -> (..., n, n_params)``."""
     starts: Starts
     """``inputs, ln L -> (n_starts, n_params)``."""
+    floor: int | None = None
+    """Position of the logarithm of a constant term, which may vanish."""
 
     def log_loss(self, theta: Vector, inputs: Vector) -> Vector:
         """See ``Model``."""
@@ -45,75 +54,98 @@ class GeneralModel:
         starts: Vector | None = None,
         fixed: Mapping[int, float | Vector] | None = None,
     ) -> Solutions:
-        """See ``Model``; one problem after the other."""
+        """See ``Model``: a trust region from the law's own starts, and from given ones the batched solver."""
         if objective.kind not in ("l2", "huber"):
             raise InputError(f"objective: {objective.kind} was given, a law that is no sum of powers takes l2 or huber")
-        begin = np.atleast_2d(self.starts(inputs, log_loss) if starts is None else starts)
-        rows = np.ones((1, len(log_loss))) if weights is None else np.atleast_2d(weights)
+        middle = log_loss if log_loss.ndim == 1 else log_loss.mean(axis=0)
+        begin = np.atleast_2d(self.starts(inputs, middle) if starts is None else starts)
+        w = np.ones((1, len(middle))) if weights is None else np.atleast_2d(weights)
         held = fixed or {}
-        size = max([len(begin), len(rows), *(np.size(value) for value in held.values())])
+        size = max([len(begin), len(w), len(np.atleast_2d(log_loss)), *(np.size(value) for value in held.values())])
         begin = np.broadcast_to(begin, (size, begin.shape[1])).copy()
         for index, number in held.items():
             begin[:, index] = number
-        free = np.array([i for i in range(begin.shape[1]) if i not in held])
-        ends = [
-            self._minimise(inputs, log_loss, objective, row, start, free)
-            for row, start in zip(np.broadcast_to(rows, (size, rows.shape[1])), begin, strict=True)
-        ]
-        theta, value, gradient = (np.array(column, dtype=float) for column in zip(*ends, strict=True))
-        return Solutions(theta=theta, value=value, gradient=gradient, converged=gradient <= _GRADIENT)
+        order = np.array(sorted(range(begin.shape[1]), key=lambda i: i in held), dtype=np.intp)
+        phi, n_free = begin[:, order], begin.shape[1] - len(held)
+        rows = Rows(np.broadcast_to(w, (size, len(middle))), shifts(log_loss, middle, objective))
+        target = self._target(inputs, middle, objective, phi[0], order, n_free)
+        if starts is None and n_free:
+            phi = np.stack([trust_region(target, start, row) for start, row in zip(phi, rows.weights, strict=True)])
+        elif n_free:
+            phi = minimise(target, phi, rows).phi
+        with np.errstate(all="ignore"):
+            value, gradient, _ = target.derivatives(phi, rows)
+            cosine, known = certificate(target, phi, rows, gradient)
+        theta = np.empty_like(phi)
+        theta[:, order] = phi
+        converged = cosine <= np.maximum(_GRADIENT, known)
+        return Solutions(theta=theta, value=value, gradient=cosine, converged=converged, at_bound=target.vanished(phi))
 
-    def _minimise(
-        self, inputs: Vector, log_loss: Vector, objective: Objective, weights: Vector, start: Vector, free: NDArray[np.intp]
-    ) -> tuple[Vector, float, float]:
-        """One problem by a trust region; the row's weight stands outside Huber's function, as in the batched solver."""
-        raw, used = objective.on == "raw", weights > 0
-        x, y, w = inputs[:, used], log_loss[used], weights[used]
+    def _target(
+        self, inputs: Vector, log_loss: Vector, objective: Objective, at: Vector, order: NDArray[np.intp], n_free: int
+    ) -> Smooth:
+        """The law on a table, in the parameters ``theta[order]`` of which the first ``n_free`` are free."""
+        raw, back = objective.on == "raw", np.argsort(order)
 
-        def whole(part: Vector) -> Vector:
-            theta = start.copy()
-            theta[free] = part
-            return theta
+        def predict(phi: Vector) -> Vector:
+            m = self.function(phi[..., back], inputs)
+            return np.exp(m) if raw else m
 
-        def residual(part: Vector) -> Vector:
-            with np.errstate(all="ignore"):
-                m = self.function(whole(part), x)
-                return np.asarray(np.exp(m) - np.exp(y) if raw else m - y)
+        def jacobian(phi: Vector) -> Vector:
+            slopes = self.jacobian(phi[..., back], inputs)[..., order[:n_free]]
+            return slopes * predict(phi)[..., None] if raw else slopes
 
-        def jacobian(part: Vector) -> Vector:
-            with np.errstate(all="ignore"):
-                slopes = self.jacobian(whole(part), x)[:, free]
-                return slopes * np.exp(self.function(whole(part), x))[:, None] if raw else slopes
+        observed = np.exp(log_loss) if raw else log_loss
+        floor = order[:n_free] == self.floor
+        with np.errstate(all="ignore"):
+            bend = second_derivatives(jacobian, at, n_free)
+        return Smooth(
+            delta=objective.threshold,
+            tilt=objective.tilt,
+            lower=np.where(floor, log_loss.min() + np.log(NOTHING), -np.inf),
+            upper=np.full(n_free, np.inf),
+            vanishing=np.where(floor, log_loss.min() + np.log(NEARLY_NOTHING), -np.inf),
+            rounding=ROUNDING * float(np.abs(observed).max() + (not raw)),
+            observed=observed,
+            predict=predict,
+            jacobian=jacobian,
+            bend=np.where(np.isfinite(bend), bend, 0.0),
+        )
 
-        first = residual(start[free])
+
+def trust_region(target: Smooth, start: Vector, weights: Vector) -> Vector:
+    """Minimise one problem from one start ``(n_phi,)``; a row's weight stands outside Huber's function."""
+    n_free, used = target.n_free, weights > 0
+
+    def whole(free: Vector) -> Vector:
+        return np.append(free, start[n_free:])[None]
+
+    def residual(free: Vector) -> Vector:
+        return np.asarray(target.residual(whole(free))[0, used])
+
+    def jacobian(free: Vector) -> Vector:
+        return np.asarray(target.jacobian(whole(free))[0, used])
+
+    with np.errstate(all="ignore"):
+        first = target.residual(start[None])[0, used]
         if not np.isfinite(first).all():
-            return start, np.inf, np.inf
+            return start
         # the optimiser's tolerances are in part absolute, so residuals come in their own scale
-        delta = None if objective.kind == "l2" else float(objective.delta or np.inf)
-        scale = delta or float(np.sqrt(np.mean(first**2))) or 1.0
-        if len(free) == 0:
-            end = start[free]
-        else:
-            end = least_squares(
-                residual,
-                start[free],
-                jacobian,
-                f_scale=scale,
-                loss=lambda z: _weighted(z, w, robust=delta is not None),  # type: ignore[arg-type]  # its stub wants a function of any z
-                x_scale="jac",
-                ftol=_TOLERANCE,
-                xtol=_TOLERANCE,
-                gtol=_TOLERANCE,
-                max_nfev=500,
-            ).x
-        r = residual(end)
-        value = 0.5 * scale**2 * float(_weighted((r / scale) ** 2, w, robust=delta is not None)[0].sum())
-        psi = w * (r if delta is None else np.clip(r, -delta, delta))
-        J = jacobian(end)
-        size = np.linalg.norm(J, axis=0) * np.linalg.norm(psi)
-        floor = 0.5 * float(w.sum()) * (64 * np.finfo(float).eps) ** 2
-        cosine = np.abs(J.T @ psi) / np.maximum(size, np.finfo(float).tiny)
-        return whole(end), value, 0.0 if value <= floor else float(np.max(cosine, initial=0.0))
+        robust = bool(np.isfinite(target.delta))
+        scale = target.delta if robust else float(np.sqrt(np.mean(first**2))) or 1.0
+        end = least_squares(
+            residual,
+            start[:n_free],
+            jacobian,
+            f_scale=scale,
+            loss=lambda z: _weighted(z, weights[used], robust=robust),  # type: ignore[arg-type]  # its stub wants a function of any z
+            x_scale="jac",
+            ftol=_TOLERANCE,
+            xtol=_TOLERANCE,
+            gtol=_TOLERANCE,
+            max_nfev=500,
+        ).x
+    return np.append(end, start[n_free:])
 
 
 def _weighted(z: Vector, w: Vector, *, robust: bool) -> Vector:
@@ -169,22 +201,19 @@ def custom_law(
     if (begin[:, logs] <= 0).any():
         raise InputError(f"start: a value of zero or less was given for one of {', '.join(positive)}, which are positive")
 
-    def natural(theta: NDArray[np.generic]) -> list[np.generic]:
-        return [np.exp(value) if log else value for value, log in zip(theta, logs, strict=True)]
+    def natural(theta: Numbers) -> list[Numbers]:
+        return [np.exp(value) if log else value for value, log in zip(np.moveaxis(theta, -1, 0), logs, strict=True)]
 
-    def single(theta: NDArray[np.generic], x: Vector) -> Vector:
-        return np.asarray(np.log(function(*x, *natural(theta)) + 0 * x[0]))
-
-    def log_loss(theta: Vector, x: Vector) -> Vector:
-        flat = [single(row, x) for row in theta.reshape(-1, len(names))]
-        return np.asarray(flat).reshape(*theta.shape[:-1], x.shape[1])
+    def log_loss(theta: Numbers, x: Vector) -> Numbers:
+        return np.log(broadcast(lambda *values: function(*x, *values) + 0 * x[0], natural(theta)))
 
     def derivative(theta: Vector, x: Vector) -> Vector:
         if jacobian is None:
-            return differentiate(lambda point: single(point, x), theta)
+            return differentiate(lambda point: log_loss(point, x), theta)
         values = natural(theta)
-        chain = np.where(logs, np.array(values, dtype=float), 1.0)
-        return np.asarray(jacobian(*x, *values) * chain / np.exp(single(theta, x))[:, None])
+        chain = np.where(logs, np.stack(values, axis=-1), 1.0)
+        slopes = np.stack([jacobian(*x, *row) for row in np.stack(values, axis=-1).reshape(-1, len(names))])
+        return slopes.reshape(*theta.shape[:-1], -1, len(names)) * chain[..., None, :] / np.exp(log_loss(theta, x))[..., None]
 
     begin[:, logs] = np.log(begin[:, logs])
     return Law(
@@ -200,26 +229,64 @@ def custom_law(
     )
 
 
-def differentiate(function: Callable[[Vector], Vector], theta: Vector) -> Vector:
-    """Differentiate ``(n_params,) -> (n,)``: complex step where it works (exact), else central differences; ``(n, n_params)``.
+def broadcast(function: Callable[..., Numbers], values: Sequence[Numbers]) -> Numbers:
+    """Evaluate a function of numbers for arrays of them: at once where it can, else one after the other.
+
+    Parameters
+    ----------
+    function : callable
+        Takes as many numbers as there are ``values`` and returns ``(n,)``.
+    values : sequence of array
+        Of one shape.
+
+    Returns
+    -------
+    array
+        That shape and ``(n,)``.
+    """
+    table = np.stack(values, axis=-1)
+    flat = table.reshape(-1, len(values))
+    ends = [np.asarray(function(*flat[i])) for i in {0, len(flat) - 1}]
+    shape = (len(flat), *ends[0].shape)
+    if len(flat) > 1:
+        # a function of arrays may fail in any way on what it was not written for, or mean something else
+        with contextlib.suppress(Exception):
+            together = np.asarray(function(*flat.T[:, :, None]))
+            if together.shape == shape and all(
+                np.allclose(together[i], end, rtol=1e-12, atol=0, equal_nan=True) for i, end in zip((0, -1), ends, strict=True)
+            ):
+                return together.reshape(*table.shape[:-1], -1)
+        ends = [np.asarray(function(*row)) for row in flat]
+    return np.stack(ends).reshape(*table.shape[:-1], -1)
+
+
+def differentiate(function: Callable[[Numbers], Numbers], theta: Vector) -> Vector:
+    """Differentiate ``(..., n_params) -> (..., n)``: complex step where it works (exact), else central differences.
+
+    Returns ``(..., n, n_params)``.
 
     Notes
     -----
-    A function that drops the imaginary part without a word (``abs``, ``float``) is found by comparing the two.
+    A function that drops the imaginary part without a word (``abs``, ``float``) is found by comparing the two at the first
+    point.
 
     References
     ----------
     Squire and Trapp (1998), SIAM Review 40(1): complex step. Step of the differences: Nocedal and Wright (2006), section 8.1.
     """
-    size = np.finfo(float).eps ** (1 / 3) * np.maximum(np.abs(theta), 1.0)
-    steps = np.diag(size)
-    central = np.stack(
-        [(function(theta + s) - function(theta - s)) / (2 * h) for s, h in zip(steps, size, strict=True)], axis=1
-    )
+    units = np.eye(theta.shape[-1])
+
+    def central(point: Vector) -> Vector:
+        size = np.finfo(float).eps ** (1 / 3) * np.maximum(np.abs(point), 1.0)
+        ends = [(function(point + size * unit), function(point - size * unit)) for unit in units]
+        return np.stack([(high - low).real / (2 * size[..., i, None]) for i, (high, low) in enumerate(ends)], axis=-1)
+
     try:
         with np.errstate(all="ignore"):
-            exact = np.stack([function(theta + 1e-30j * unit).imag / 1e-30 for unit in np.eye(len(theta))], axis=1)
+            exact = np.stack([function(theta + 1e-30j * unit).imag / 1e-30 for unit in units], axis=-1)
     except (TypeError, ValueError, np.exceptions.ComplexWarning):
-        return central
-    agree = np.allclose(exact, central, rtol=1e-4, atol=1e-6 * float(np.max(np.abs(central), initial=0.0)), equal_nan=False)
-    return np.asarray(exact) if agree else central
+        return central(theta)
+    check = central(theta.reshape(-1, len(units))[0])
+    first = exact.reshape(-1, *check.shape)[0]
+    agree = np.allclose(first, check, rtol=1e-4, atol=1e-6 * float(np.max(np.abs(check), initial=0.0)))
+    return exact if agree else central(theta)

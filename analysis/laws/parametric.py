@@ -34,7 +34,10 @@ class Model(Protocol):
         starts: Vector | None = None,
         fixed: Mapping[int, float | Vector] | None = None,
     ) -> Solutions:
-        """Minimise the objective for each row of ``weights``; without ``starts``, one row a start of the law's own."""
+        """Minimise the objective for each row of ``weights``, or of ``log_loss`` where that has two dimensions.
+
+        Without ``starts``, one problem a start of the law's own.
+        """
         ...
 
 

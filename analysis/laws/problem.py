@@ -125,22 +125,13 @@ def solve_wild(law: Law, problem: Problem, point: Point, signs: Vector) -> Solut
     # residuals of a fit are smaller than the noise was
     resid = point.resid * np.sqrt(n / max(n - p, 1))
     fitted = problem.log_loss + point.resid
-    parts = [
-        law.model.solve(
-            problem.x,
-            fitted - sign * resid,
-            objective=problem.objective,
-            weights=problem.w[None],
-            starts=point.theta,
-            fixed=problem.held(law) or None,
-        )
-        for sign in signs
-    ]
-    return Solutions(
-        theta=np.concatenate([part.theta for part in parts]),
-        value=np.concatenate([part.value for part in parts]),
-        gradient=np.concatenate([part.gradient for part in parts]),
-        converged=np.concatenate([part.converged for part in parts]),
+    return law.model.solve(
+        problem.x,
+        fitted - signs * resid,
+        objective=problem.objective,
+        weights=problem.w[None],
+        starts=point.theta,
+        fixed=problem.held(law) or None,
     )
 
 

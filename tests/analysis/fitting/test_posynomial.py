@@ -221,6 +221,8 @@ def test_hopeless_fits_are_not_called_converged():
         ({"weights": np.ones((2, 11))}, r"\(batch, 12\)"),
         ({"starts": np.zeros(4)}, "5 finite parameters"),
         ({"starts": np.zeros((2, 5)), "weights": np.ones((3, 12))}, "1 or 3"),
+        ({"y": np.full((2, 12), np.nan)}, "finite"),
+        ({"y": np.zeros((2, 12)), "weights": np.ones((3, 12))}, "1 or 3"),
         ({"fixed": {5: 0.0}}, "0 to 4"),
         ({"fixed": {0: np.nan}}, "finite"),
         ({"ties": [(0, 4)]}, "two scales"),
@@ -230,5 +232,18 @@ def test_hopeless_fits_are_not_called_converged():
 def test_wrong_input_is_one_line(given, says):
     x = np.column_stack([np.linspace(0, 1, 12), np.linspace(0, 5, 12)])
     with pytest.raises(InputError, match=says) as caught:
-        solve(CHINCHILLA, x, np.zeros(12), objective="l2", **given)
+        solve(CHINCHILLA, x, **{"y": np.zeros(12), "objective": "l2"} | given)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["huber", Objective("l2", on="raw"), "l1"], ids=str)
+def test_responses_of_a_batch_are_separate_fits(shared, what):
+    x, y = runs(shared)
+    responses = y + 0.005 * np.random.default_rng(0).standard_normal((3, 240))
+    start = solve(CHINCHILLA, x, y, objective=what).theta[0]
+    together = solve(CHINCHILLA, x, responses, objective=what, starts=start)
+    for i, row in enumerate(responses):
+        alone = solve(CHINCHILLA, x, row, objective=what)
+        np.testing.assert_allclose(together.theta[i], alone.theta[0], rtol=1e-8)
+        np.testing.assert_allclose(together.value[i], alone.value[0], rtol=1e-10)
+    assert together.converged.all()

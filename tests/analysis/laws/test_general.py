@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analysis import custom_law, fit_scaling_law
-from analysis.laws.general import differentiate
+from analysis.fitting.bootstrap import weights
+from analysis.laws.forms import KAPLAN, OUTER
+from analysis.laws.general import broadcast, differentiate
 from curselab.errors import InputError
 
 START = {"E": 1.5, "A": 300.0, "B": 300.0, "alpha": 0.3, "beta": 0.3}
@@ -24,7 +28,60 @@ def test_a_function_finds_the_exact_optimum_of_the_batched_solver(chinchilla_run
     fit = law.fit(chinchilla_runs, bootstrap=8)
     np.testing.assert_allclose(fit.params, [1.817218099, 477.825868, 2143.417363, 0.3473104989, 0.3671724326], rtol=1e-5)
     same = fit_scaling_law(chinchilla_runs, bootstrap=8)
-    np.testing.assert_allclose(fit.draws, same.draws, rtol=1e-4)
+    np.testing.assert_allclose(fit.draws, same.draws, rtol=1e-6)
+
+
+def test_a_function_of_numbers_alone_is_resampled_too(chinchilla_runs):
+    def numbers_alone(N, D, E, A, B, alpha, beta):
+        return float(E) + float(A) * N ** -float(alpha) + float(B) * D ** -float(beta)
+
+    law = custom_law(numbers_alone, tuple(START), start=START, positive=("E", "A", "B"))
+    fit, same = law.fit(chinchilla_runs, bootstrap=8), fit_scaling_law(chinchilla_runs, bootstrap=8)
+    np.testing.assert_allclose(fit.draws, same.draws, rtol=1e-6)
+
+
+def test_many_parameters_at_once_where_a_function_allows_it():
+    x = np.linspace(1, 2, 4)
+    values = [np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.1, 0.2])]
+    expected = np.array([[a * u**b for u in x] for a, b in zip(*values, strict=True)])
+    calls = []
+
+    def counted(a, b):
+        calls.append(np.shape(a))
+        return a * x**b
+
+    np.testing.assert_allclose(broadcast(counted, values), expected)
+    assert (3, 1) in calls
+    np.testing.assert_allclose(broadcast(lambda a, b: float(a) * x ** float(b), values), expected)
+    # runs for arrays, but means something else there
+    np.testing.assert_allclose(broadcast(lambda a, b: np.max(a) * x**b, values), expected)
+
+
+@pytest.mark.parametrize("law", ["kaplan", "outer"])
+@pytest.mark.parametrize("objective", ["huber", "l2"])
+def test_resamples_of_the_batched_solver_are_those_of_a_trust_region(chinchilla_runs, law, objective):
+    """Scipy's trust region on copied rows, from the same start; kaplan and outer are no sums of powers."""
+    fit = fit_scaling_law(chinchilla_runs, law=law, objective=objective, kind="case", bootstrap=6, seed=3)
+    model, problem = fit.form.model, fit.problem
+    counts = weights("case", problem.groups, resamples=6, rng=np.random.default_rng(3)).astype(int)
+    for row, draw in zip(counts, fit.draws, strict=True):
+        x, y = np.repeat(problem.x, row, axis=1), np.repeat(problem.log_loss, row)
+        again = replace(model, starts=lambda *_, draw=draw: fit.form.solver(draw)[None])
+        reference = again.solve(x, y, objective=problem.objective)
+        np.testing.assert_allclose(fit.form.natural(reference.theta[0]), draw, rtol=1e-4)
+        assert reference.value[0] >= again.solve(x, y, objective=problem.objective, starts=fit.form.solver(draw)).value * (
+            1 - 1e-10
+        )
+
+
+@pytest.mark.parametrize("law", [KAPLAN, OUTER], ids=lambda law: law.name)
+def test_jacobians_of_the_laws_agree_with_differences(law, chinchilla_runs):
+    x = chinchilla_runs[["params", "tokens"]].to_numpy().T
+    theta = law.solver(law.vector(next(iter(law.published.values()))))
+    both = np.stack([theta, theta * 1.01])
+    exact = law.model.jacobian(both, x)
+    for point, slopes in zip(both, exact, strict=True):
+        np.testing.assert_allclose(slopes, differentiate(lambda t: law.model.log_loss(t, x).real, point), rtol=1e-5, atol=1e-9)
 
 
 def test_derivatives_are_exact_where_they_can_be_and_close_elsewhere():
