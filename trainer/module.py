@@ -1,13 +1,12 @@
 """The Lightning module: model, objective, optimiser and schedule, and nothing about files or logging."""
 
 import lightning as L
-import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
-from trainer.losses import distillation_loss, text_loss
 from trainer.model import Decoder
-from trainer.schedule import learning_rate_factor
+from trainer.objective import objective_loss, teacher_logits
+from trainer.optimizer import make_optimizer
 from trainer.spec import RunSpec
 from trainer.stream import StepStream, Windows
 
@@ -36,31 +35,12 @@ class LanguageModule(L.LightningModule):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Loss in nats/token of token ids (batch, context + 1)."""
-        if not self._teacher:
-            return text_loss(self.model, batch)
-        inputs, targets = batch[:, :-1], batch[:, 1:]
-        logits = self.model(inputs)
-        with torch.no_grad():
-            teacher_logits = self._teacher[0](inputs)
-        objective = self.spec.objective
-        return distillation_loss(
-            logits, teacher_logits, targets, weight=objective.distill_weight, temperature=objective.temperature
-        )
+        taught = teacher_logits(self._teacher[0] if self._teacher else None, batch)
+        return objective_loss(self.spec.objective, self.model, batch, taught)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW without weight decay on norm gains, and the schedule stepped once an optimiser step."""
-        spec = self.spec.optimizer
-        matrices = [p for p in self.model.parameters() if p.ndim >= 2]
-        gains = [p for p in self.model.parameters() if p.ndim < 2]
-        optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": spec.weight_decay}, {"params": gains, "weight_decay": 0.0}],
-            lr=spec.learning_rate,
-            betas=(spec.beta1, spec.beta2),
-            eps=spec.epsilon,
-            fused=True,
-        )
-        schedule, steps = self.spec.schedule, self.spec.steps
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(schedule, step, steps))
+        """AdamW, and the schedule stepped once an optimiser step."""
+        optimizer, scheduler = make_optimizer(self.spec, self.model)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def train_dataloader(self) -> StepStream:

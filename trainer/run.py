@@ -7,7 +7,7 @@ checkpoint.
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,12 @@ def run_in_folder(
 
 
 def run_together(
-    planned: Sequence[PlannedRun], *, runs: Path, text: PreparedText, checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    planned: Sequence[PlannedRun],
+    *,
+    runs: Path,
+    text: PreparedText,
+    snapshots: Mapping[str, Mapping[int, Path]] | None = None,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> dict[str, Outcome]:
     """Train runs that share their steps (see :mod:`trainer.sharing`), each in its own folder.
 
@@ -135,6 +140,8 @@ def run_together(
     planned : sequence of PlannedRun
     runs, text, checkpoint_every_s
         As for :func:`run_in_folder`.
+    snapshots : mapping, optional
+        Run id -> step -> file to start from where it is there, and to leave behind where it is not.
 
     Returns
     -------
@@ -156,7 +163,9 @@ def run_together(
                 (folder / "summary.json").unlink(missing_ok=True)
                 write_json(folder / "spec.json", to_mapping(run.spec))
                 checkpoints = Checkpoints(folder / "checkpoint.ckpt", every_s=checkpoint_every_s, fingerprint=marks)
-                begun.append((run, prepare(run.spec, text=text, runs=runs, checkpoints=checkpoints)))
+                training = prepare(run.spec, text=text, runs=runs, checkpoints=checkpoints)
+                training.snapshots = (snapshots or {}).get(run.run_id, {})
+                begun.append((run, training))
             except InputError as error:
                 outcomes[run.run_id] = Outcome(None, str(error))
         fit([training for _, training in begun])

@@ -9,10 +9,10 @@ import torch
 from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.allocator import keep_freed_memory
+from trainer.pieces import Piece, pieces
 from trainer.pool import Send, run_pieces
 from trainer.progress import Progress
 from trainer.run import Outcome, run_together, warm_up
-from trainer.sharing import Piece, pieces
 from trainer.spec import PlannedRun
 from trainer.text.prepared import open_text
 
@@ -50,10 +50,13 @@ def train_shard(
     warm_up([run.spec for run in planned], opened.values())
 
     def work(piece: Piece, send: Send) -> None:
+        snapshots = piece.snapshots(runs / "snapshots")
         for group in piece.groups:
-            outcomes = run_together(group, runs=runs, text=opened[group[0].spec.text.text_id])
+            outcomes = run_together(group, runs=runs, text=opened[group[0].spec.text.text_id], snapshots=snapshots)
             for run in group:
                 send((run, outcomes[run.run_id]))
+        for file in {file for files in snapshots.values() for file in files.values()}:
+            file.unlink(missing_ok=True)
 
     unheard = {run.run_id for run in planned}
     failed: list[PlannedRun] = []

@@ -1,31 +1,36 @@
-"""Which runs share work: the backend of a run, and the pieces into which the runs of a shard are cut.
+"""What a run can share with others, as far as its spec alone tells: its backend, and keys that bring it together with them.
 
-Everything here follows from the specs alone, so the same grid is always trained in the same way.
+No torch here: the plan of a grid needs both.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from trainer.spec import PlannedRun, RunSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Work of one process: groups of runs, one group after another; the runs of a group share their steps."""
-
-    groups: tuple[tuple[PlannedRun, ...], ...]
-
-    @property
-    def runs(self) -> tuple[PlannedRun, ...]:
-        """All runs of the piece."""
-        return tuple(run for group in self.groups for run in group)
+from trainer.spec import RunSpec
+from trainer.strict import short_hash
 
 
 def backend_of(spec: RunSpec) -> str:
-    """Backend that carries out a run."""
-    return "lightning" if spec.compute.backend == "auto" else spec.compute.backend
+    """Backend that carries out a run; ``auto`` is the plain loop wherever it gives the bits of Lightning, the reference."""
+    compute = spec.compute
+    if compute.backend != "auto":
+        return compute.backend
+    plain = compute.accelerator == "cpu" and compute.devices == 1 and compute.precision == "32-true"
+    return "lockstep" if plain else "lightning"
 
 
-def pieces(runs: Iterable[PlannedRun]) -> list[Piece]:
-    """Cut runs into pieces that can be trained in any order and at the same time."""
-    return [Piece(((run,),)) for run in runs]
+def trunk_key(spec: RunSpec) -> str:
+    """Equal for runs that differ in their number of tokens alone: a longer one may hold a shorter one's first steps."""
+    return short_hash(replace(spec, training=replace(spec.training, tokens=spec.tokens_per_step), keep_weights=False))
+
+
+def share_key(spec: RunSpec) -> str:
+    """Equal for runs that may share work, and so belong in one shard."""
+    if backend_of(spec) == "lockstep" and spec.objective.kind == "distill":
+        stream = (spec.training.split, spec.training.batch_sequences, spec.model.context, spec.seed)
+        return f"{spec.objective.teacher} {spec.text.text_id} {stream} {short_hash(spec.compute)}"
+    return trunk_key(spec)
+
+
+def most_together(spec: RunSpec) -> int:
+    """Runs that may share their steps; more would only keep other workers waiting."""
+    return 8 if backend_of(spec) == "lockstep" and spec.objective.kind == "distill" else 1

@@ -48,7 +48,7 @@ class Training:
     checkpoints: Checkpoints | None = None
     """Where to resume from and to write to."""
     snapshots: Mapping[int, Path] = field(default_factory=dict)
-    """Optimiser step -> file that other runs branch from, or this one."""
+    """Optimiser step -> file to start from where it is there, and to leave behind where it is not."""
     resumed_at_step: int | None = None
     """Set by the backend."""
 

@@ -22,6 +22,10 @@ def fit(trainings: Sequence[Training]) -> None:
 
 def backend(name: str) -> Callable[[Sequence[Training]], None]:
     """Load a backend; Lightning takes seconds to import, so only runs that need it pay for that."""
+    if name == "lockstep":
+        from trainer.backends import lockstep
+
+        return lockstep.fit
     from trainer.backends import lightning
 
     return lightning.fit

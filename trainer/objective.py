@@ -1,0 +1,33 @@
+"""What a model is trained on: the text, or a frozen teacher's distribution over that text."""
+
+import torch
+from torch import Tensor
+
+from trainer.losses import distillation_loss, text_loss
+from trainer.model import Decoder
+from trainer.spec import ObjectiveSpec
+
+
+def objective_loss(objective: ObjectiveSpec, model: Decoder, batch: Tensor, taught: Tensor | None) -> Tensor:
+    """Mean loss in nats/token.
+
+    Parameters
+    ----------
+    objective : ObjectiveSpec
+    model : Decoder
+    batch : Tensor (batch, context + 1)
+        Token ids.
+    taught : Tensor (batch, context, vocab_size) or None
+        The teacher's logits, for ``distill``.
+    """
+    if taught is None:
+        return text_loss(model, batch)
+    return distillation_loss(
+        model(batch[:, :-1]), taught, batch[:, 1:], weight=objective.distill_weight, temperature=objective.temperature
+    )
+
+
+@torch.no_grad()
+def teacher_logits(teacher: Decoder | None, batch: Tensor) -> Tensor | None:
+    """Logits (batch, context, vocab_size) of a frozen teacher; None without one."""
+    return None if teacher is None else teacher(batch[:, :-1])
