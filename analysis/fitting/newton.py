@@ -71,7 +71,6 @@ def minimise_l1(target: Target, phi: Array, rows: Rows) -> Ends:
         near = replace(target, delta=scale * shrink)
         ends = minimise(near, phi, rows)
         phi = ends.phi
-    value = ends.value
     resid = rows.residual(target.residual(phi))
     through = (np.abs(resid) < near.delta) & (rows.weights > 0)
     enough = through.sum(axis=1) >= target.n_free
@@ -96,13 +95,11 @@ def _newton(target: Target, start: Array, rows: Rows) -> tuple[Array, Array, Arr
     for _ in range(_ITERATIONS):
         at = phi[:, free]
         held = (at <= target.lower) & (gradient > 0) | (at >= target.upper) & (gradient < 0)
-        # in logarithms a term that vanishes never arrives, so it is tried at its end at once
-        ending = (at <= target.vanishing) & (at > target.lower) & (gradient > 0) & (failed == 0)[:, None]
-        step, plain = _direction(target, phi, rows, gradient, hessian, held | ending, failed)
+        step, plain = _direction(target, phi, rows, gradient, hessian, held, failed)
         fall = -np.einsum("bf,bf->b", np.where(held, 0.0, gradient), step)
-        last = plain & ~ending.any(axis=1) & (fall <= target.decrement * value + floor)
+        last = plain & (np.abs(fall) <= target.decrement * value + floor)
         trial = phi.copy()
-        trial[:, free] = np.where(ending, target.lower, np.clip(at + step, target.lower, target.upper))
+        trial[:, free] = np.clip(at + step, target.lower, target.upper)
         new_value, new_gradient, new_hessian = target.derivatives(trial, rows)
         better = new_value <= np.where(last, value * (1 + target.decrement) + floor, value)
         phi[better], value[better] = trial[better], new_value[better]
@@ -132,16 +129,32 @@ def _direction(
     After one refusal the step's length is searched, after more it is also turned towards the gradient (Levenberg).
     """
     damping = np.where(failed < 2, _DAMPING, 10.0 ** (failed - 5.0))
-    step, definite = _solve(hessian, gradient, damping, held)
+    at = phi[:, : target.n_free]
+    step, definite = _inside(target, at, hessian, gradient, damping, held)
     if not definite.all():
         lost = ~definite
         _, _, safe = target.derivatives(phi[lost], rows[lost], indefinite=False)
-        step[lost], _ = _solve(safe, gradient[lost], damping[lost], held[lost])
+        step[lost], _ = _inside(target, at[lost], safe, gradient[lost], damping[lost], held[lost])
     step *= np.minimum(1.0, _LONGEST_STEP / np.maximum(np.abs(step).max(axis=1, keepdims=True), _LONGEST_STEP))
     plain = definite & (failed == 0)
     if not plain.all():
         step[~plain] *= _length(target, phi[~plain], rows[~plain], step[~plain])[:, None]
     return step, plain
+
+
+def _inside(
+    target: Target, at: Array, hessian: Array, gradient: Array, damping: Array, held: NDArray[np.bool_]
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Solve for steps within the bounds: where one leaves them, it ends there and the other parameters know."""
+    step, definite = _solve(hessian, gradient, damping, held)
+    beyond = ((at + step < target.lower) | (at + step > target.upper)) & ~held
+    some = beyond.any(axis=1)
+    if some.any():
+        short = np.where(beyond, np.clip(at + step, target.lower, target.upper) - at, 0.0)[some]
+        pulled = gradient[some] + np.einsum("bfg,bg->bf", hessian[some], short)
+        rest, still = _solve(hessian[some], pulled, damping[some], (held | beyond)[some])
+        step[some], definite[some] = rest + short, definite[some] & still
+    return step, definite
 
 
 def _length(target: Target, phi: Array, rows: Rows, step: Array) -> Array:

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
 from analysis.fitting.objectives import Objective
-from analysis.fitting.powers import PowerTerms, term_pairs
+from analysis.fitting.powers import PowerTerms, term_products
 from analysis.fitting.reduction import Reduction, reduce
-from analysis.fitting.target import NEARLY_NOTHING, NOTHING, ROUNDING
+from analysis.fitting.target import ROUNDING, to_logs
 from curselab.errors import InputError
 
 Array = NDArray[np.float64]
@@ -31,13 +31,17 @@ class Posed:
     target: PowerTerms
     reduction: Reduction
     objective: Objective
+    design: Array
+    """``v_k`` of all terms, the constant one by its logarithm, ``(n_terms, n_phi + 1, n)``."""
 
     def start(self, theta: Array) -> Array:
         """Points ``(batch, n_phi + 1)`` of parameters ``(batch, n_params)``, inside the bounds and constraints."""
         phi = self.reduction.phi(theta)
-        n_free = self.target.n_free
-        phi[:, :n_free] = np.clip(phi[:, :n_free], self.target.lower, self.target.upper)
-        return np.hstack([phi, np.ones((len(phi), 1))])
+        return self.target.from_logs(np.hstack([phi, np.ones((len(phi), 1))]))
+
+    def theta(self, phi: Array) -> Array:
+        """Parameters ``(batch, n_params)`` of points ``(batch, n_phi + 1)``."""
+        return self.reduction.theta(to_logs(phi, self.target.floor, self.target.log_unit)[:, :-1])
 
     def value(self, phi: Array, weights: Array) -> Array:
         """Objective of each point, ``(batch,)``."""
@@ -76,45 +80,51 @@ def pose(
     if x.shape != (len(y), C.shape[1]) or y.ndim != 1 or not len(y) or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise InputError(f"data: x {x.shape} and y {y.shape} were given, finite (n, {C.shape[1]}) and (n,) are needed")
     reduction = reduce(C, x.mean(axis=0), fixed=fixed, ties=ties)
-    n_terms = len(C)
+    n_terms, floor, unit = len(C), _floor(reduction, C), float(y.min())
     design = np.empty((n_terms, reduction.matrix.shape[1] + 1, len(y)))
     for k, row in enumerate(C):
         # only this term's own scale, and the logarithms that its exponents multiply
         design[k, :-1] = (reduction.matrix[k] + (row * x) @ reduction.matrix[n_terms:]).T
     design[:, -1] = -y
-    lower, upper, vanishing = _bounds(reduction, C, y, bounds)
-    return Posed(
-        PowerTerms(
-            design=design,
-            pairs=term_pairs(design, reduction.n_free),
-            scale=None if objective.on == "log" else np.exp(y),
-            delta=objective.threshold,
-            tilt=objective.tilt,
-            lower=lower,
-            upper=upper,
-            vanishing=vanishing,
-            rounding=ROUNDING * float(1 + np.abs(y).max() if objective.on == "log" else np.exp(y).max()),
-        ),
-        reduction,
-        objective,
+    powers = design if floor is None else design[reduction.matrix[:n_terms, floor] == 0]
+    lower, upper = _bounds(reduction, C.shape[1], floor, bounds)
+    target = PowerTerms(
+        design=powers,
+        constant=np.exp(unit - y),
+        products=term_products(powers, np.exp(unit - y), reduction.n_free, floor),
+        scale=None if objective.on == "log" else np.exp(y),
+        delta=objective.threshold,
+        tilt=objective.tilt,
+        lower=lower,
+        upper=upper,
+        floor=floor,
+        log_unit=unit,
+        rounding=ROUNDING * float(1 + np.abs(y).max() if objective.on == "log" else np.exp(y).max()),
     )
+    return Posed(target, reduction, objective, design)
 
 
-def _bounds(reduction: Reduction, C: Array, y: Array, bounds: Bounds | None) -> tuple[Array, Array, Array]:
-    """Lower and upper bounds of the free parameters, and below what a constant term may vanish."""
-    lower, upper, vanishing = (np.full(reduction.n_free, end) for end in (-np.inf, np.inf, -np.inf))
+def _floor(reduction: Reduction, C: Array) -> int | None:
+    """Which free scale is that of a constant term alone; none where the law would be nothing else."""
     for i in range(reduction.n_scales):
-        terms = np.flatnonzero(reduction.matrix[: len(C), i])
-        if not C[terms].any():
-            lower[i], vanishing[i] = y.min() + np.log(NOTHING), y.min() + np.log(NEARLY_NOTHING)
+        terms = reduction.matrix[: len(C), i] != 0
+        if terms.sum() == 1 < len(C) and not C[terms].any():
+            return i
+    return None
+
+
+def _bounds(reduction: Reduction, n_exponents: int, floor: int | None, bounds: Bounds | None) -> tuple[Array, Array]:
+    lower, upper = np.full(reduction.n_free, -np.inf), np.full(reduction.n_free, np.inf)
+    if floor is not None:
+        lower[floor] = 0.0
     if bounds is None:
-        return lower, upper, vanishing
-    low, high = (np.broadcast_to(np.asarray(bound, dtype=float), C.shape[1]) for bound in bounds)
+        return lower, upper
+    low, high = (np.broadcast_to(np.asarray(bound, dtype=float), n_exponents) for bound in bounds)
     for i, group in enumerate(reduction.exponents, start=reduction.n_scales):
         lower[i], upper[i] = low[list(group)].max(), high[list(group)].min()
         if not lower[i] < upper[i]:
             raise InputError(f"bounds of the exponents: {lower[i]:g} to {upper[i]:g} was given, a range is needed")
-    return lower, upper, vanishing
+    return lower, upper
 
 
 def grid_starts(posed: Posed, weights: Array, *, keep: int) -> Array:
@@ -130,18 +140,19 @@ def grid_starts(posed: Posed, weights: Array, *, keep: int) -> Array:
         for low, high in zip(target.lower[n_scales:], target.upper[n_scales:], strict=True)
     ]
     grid = np.array(list(product(*axes)))
-    phi = np.ones((len(grid), target.design.shape[1]))
+    phi = np.ones((len(grid), posed.design.shape[1]))
     phi[:, :n_scales] = 0
     phi[:, n_scales : target.n_free] = grid
     # fixed values that differ between problems start from their middle
     phi[:, target.n_free : -1] = np.median(reduction.fixed, axis=0)
-    belongs = target.design[:, :n_scales, 0] == 1  # (n_terms, n_scales)
+    belongs = posed.design[:, :n_scales, 0] == 1  # (n_terms, n_scales)
     root = np.sqrt(weights)
     for point in phi:
-        share = np.exp(np.clip(point @ target.design, None, 300.0)) * root
+        share = np.exp(np.clip(point @ posed.design, None, 300.0)) * root
         known = share[~belongs.any(axis=1)].sum(axis=0)
         factor = nnls((belongs.T @ share).T, root - known)[0] if n_scales else np.zeros(0)
         size = (belongs.T @ share).sum(axis=1) / root.sum()
         point[:n_scales] = np.log(np.maximum(factor, _LEAST_SHARE / size))
+    phi = target.from_logs(phi)
     value = posed.value(phi, np.broadcast_to(weights, (len(phi), len(weights))))
     return phi[np.argsort(value, kind="stable")[:keep]]

@@ -110,7 +110,7 @@ def seeds(
     posed = pose(form.coefficients, x, y, what, fixed=fixed, ties=ties, bounds=bounds)
     n = posed.target.design.shape[2]
     row = np.ones(n) if weights is None else _weights(weights, n)[0]
-    return posed.reduction.theta(grid_starts(posed, row, keep=keep)[:, :-1])
+    return posed.theta(grid_starts(posed, row, keep=keep))
 
 
 def resolve(
@@ -215,11 +215,11 @@ def _polish(posed: Posed, phi: Array, rows: Rows) -> Solutions:
     target = posed.target
     ends = (minimise_l1 if posed.objective.kind == "l1" else minimise)(target, phi, rows)
     return Solutions(
-        theta=posed.reduction.theta(ends.phi[:, :-1]),
+        theta=posed.theta(ends.phi),
         value=ends.value,
         gradient=ends.gradient,
         converged=ends.gradient <= np.maximum(_GRADIENT, ends.known),
-        at_bound=target.vanished(ends.phi),
+        at_bound=target.at_floor(ends.phi),
     )
 
 

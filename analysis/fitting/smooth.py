@@ -44,9 +44,8 @@ class Smooth(Target):
         return value, gradient, hessian
 
     def lengths(self, phi: Array, weights: Array) -> Array:
-        """See ``Target``; the logarithm of a term that may vanish counts as if the term were the whole loss."""
-        size = np.where(np.isfinite(self.vanishing), np.abs(self.observed).mean(), 0.0)
-        J = np.maximum(np.abs(self.jacobian(phi)), size)
+        """See ``Target``."""
+        J = self.jacobian(phi)
         return np.asarray(np.sqrt(np.einsum("bn,bnf,bnf->bf", weights, J, J)))
 
 

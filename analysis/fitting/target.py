@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ROUNDING = 16 * np.finfo(float).eps
-NOTHING, NEARLY_NOTHING = 1e-18, 1e-3  # shares of the smallest loss, of a term that is zero and of one that may be
+NOTHING = 1e-18  # of the smallest loss: the logarithm of a floor that is zero
 _FLAT = 1e-2  # weight of the rows beyond the threshold in the matrix that stands in for an indefinite Hessian
 
 
@@ -47,9 +47,10 @@ class Target(ABC):
     lower: Array
     """Of the free parameters, ``(n_free,)``."""
     upper: Array
-    vanishing: Array
-    """Of the free parameters: below it, one is the logarithm of a term that is nearly nothing and may have its optimum at the
-    lower bound, where it is nothing; minus infinity for all others, ``(n_free,)``."""
+    floor: int | None
+    """The free parameter that is a constant term itself, in units of the smallest loss: its optimum may be its bound 0."""
+    log_unit: float
+    """Ln of the smallest loss."""
     rounding: float
     """Size of a residual that is rounding error alone."""
 
@@ -78,10 +79,17 @@ class Target(ABC):
     def lengths(self, phi: Array, weights: Array) -> Array:
         """Weighted lengths of the columns of the Jacobian, which make a gradient a cosine, ``(batch, n_free)``."""
 
-    def vanished(self, phi: Array) -> NDArray[np.bool_]:
-        """Whether a term that may vanish has, ``(batch,)``."""
-        zero = np.isfinite(self.vanishing) & (phi[:, : self.n_free] <= self.lower)
-        return np.asarray(zero.any(axis=1))
+    def from_logs(self, logs: Array) -> Array:
+        """Points inside the bounds, from the same with the constant term as a logarithm; ``(batch, n_phi)`` each."""
+        phi = logs.copy()
+        if self.floor is not None:
+            phi[:, self.floor] = np.exp(phi[:, self.floor] - self.log_unit)
+        phi[:, : self.n_free] = np.clip(phi[:, : self.n_free], self.lower, self.upper)
+        return phi
+
+    def at_floor(self, phi: Array) -> NDArray[np.bool_]:
+        """Whether the constant term is zero, ``(batch,)``."""
+        return np.zeros(len(phi), dtype=bool) if self.floor is None else phi[:, self.floor] <= 0
 
     def side(self, resid: Array) -> Array | float:
         """Weight of each residual's side, ``(batch, n)``."""
@@ -100,11 +108,24 @@ class Target(ABC):
         return value, influence, weights * quadratic
 
 
+def to_logs(phi: Array, floor: int | None, log_unit: float) -> Array:
+    """Points ``(..., n_phi)`` with the constant term as a logarithm; that of zero is the logarithm of next to nothing."""
+    if floor is None:
+        return phi
+    logs = phi.copy()
+    logs[..., floor] = np.log(np.maximum(logs[..., floor], NOTHING)) + log_unit
+    return logs
+
+
 def certificate(target: Target, phi: Array, rows: Rows, gradient: Array) -> tuple[Array, Array]:
     """Largest component of the gradient, free of units and of the weights' scale, and to what it is known; ``(batch,)`` each.
 
-    It is 0 at an optimum and at most 1: the cosine between the weighted influences and a column of the Jacobian.
+    It is 0 at an optimum and at most 1: the cosine between the weighted influences and a column of the Jacobian. Where the
+    constant term is zero, an objective that rises with it is an optimum too.
     """
+    if target.floor is not None:
+        gradient = gradient.copy()
+        gradient[target.at_floor(phi) & (gradient[:, target.floor] > 0), target.floor] = 0
     resid, weights = rows.residual(target.residual(phi)), rows.weights
     influence = target.side(resid) * np.clip(resid, -target.delta, target.delta)
     pull = np.sqrt(np.einsum("bn,bn,bn->b", weights, influence, influence))

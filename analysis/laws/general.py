@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from analysis.fitting.newton import minimise
 from analysis.fitting.objectives import Objective
 from analysis.fitting.posynomial import Solutions, shifts
 from analysis.fitting.smooth import Smooth, second_derivatives
-from analysis.fitting.target import NEARLY_NOTHING, NOTHING, ROUNDING, Rows, certificate
+from analysis.fitting.target import NOTHING, ROUNDING, Rows, certificate, to_logs
 from analysis.laws.parametric import Law
 from curselab.errors import InputError
 
@@ -38,7 +38,7 @@ class GeneralModel:
     starts: Starts
     """``inputs, ln L -> (n_starts, n_params)``."""
     floor: int | None = None
-    """Position of the logarithm of a constant term, which may vanish."""
+    """Position of the logarithm of a constant term, which may be zero."""
 
     def log_loss(self, theta: Vector, inputs: Vector) -> Vector:
         """See ``Model``."""
@@ -66,51 +66,59 @@ class GeneralModel:
         for index, number in held.items():
             begin[:, index] = number
         order = np.array(sorted(range(begin.shape[1]), key=lambda i: i in held), dtype=np.intp)
-        phi, n_free = begin[:, order], begin.shape[1] - len(held)
+        n_free = begin.shape[1] - len(held)
         rows = Rows(np.broadcast_to(w, (size, len(middle))), shifts(log_loss, middle, objective))
-        target = self._target(inputs, middle, objective, phi[0], order, n_free)
+        target = self._target(inputs, middle, objective, begin[0, order], order, n_free)
+        phi = target.from_logs(begin[:, order])
         if starts is None and n_free:
             phi = np.stack([trust_region(target, start, row) for start, row in zip(phi, rows.weights, strict=True)])
-        elif n_free:
+        if n_free:
             phi = minimise(target, phi, rows).phi
         with np.errstate(all="ignore"):
             value, gradient, _ = target.derivatives(phi, rows)
             cosine, known = certificate(target, phi, rows, gradient)
         theta = np.empty_like(phi)
-        theta[:, order] = phi
+        theta[:, order] = to_logs(phi, target.floor, target.log_unit)
         converged = cosine <= np.maximum(_GRADIENT, known)
-        return Solutions(theta=theta, value=value, gradient=cosine, converged=converged, at_bound=target.vanished(phi))
+        return Solutions(theta=theta, value=value, gradient=cosine, converged=converged, at_bound=target.at_floor(phi))
 
     def _target(
         self, inputs: Vector, log_loss: Vector, objective: Objective, at: Vector, order: NDArray[np.intp], n_free: int
     ) -> Smooth:
         """The law on a table, in the parameters ``theta[order]`` of which the first ``n_free`` are free."""
         raw, back = objective.on == "raw", np.argsort(order)
+        place, unit = np.flatnonzero(order[:n_free] == self.floor), float(log_loss.min())
+        floor = int(place[0]) if len(place) else None
 
         def predict(phi: Vector) -> Vector:
-            m = self.function(phi[..., back], inputs)
+            m = self.function(to_logs(phi, floor, unit)[..., back], inputs)
             return np.exp(m) if raw else m
 
         def jacobian(phi: Vector) -> Vector:
-            slopes = self.jacobian(phi[..., back], inputs)[..., order[:n_free]]
+            slopes = self.jacobian(to_logs(phi, floor, unit)[..., back], inputs)[..., order[:n_free]]
+            if floor is not None:
+                slopes[..., floor] /= np.maximum(phi[..., floor, None], NOTHING)
             return slopes * predict(phi)[..., None] if raw else slopes
 
         observed = np.exp(log_loss) if raw else log_loss
-        floor = order[:n_free] == self.floor
-        with np.errstate(all="ignore"):
-            bend = second_derivatives(jacobian, at, n_free)
-        return Smooth(
+        lower = np.full(n_free, -np.inf)
+        lower[place] = 0.0
+        smooth = Smooth(
             delta=objective.threshold,
             tilt=objective.tilt,
-            lower=np.where(floor, log_loss.min() + np.log(NOTHING), -np.inf),
+            lower=lower,
             upper=np.full(n_free, np.inf),
-            vanishing=np.where(floor, log_loss.min() + np.log(NEARLY_NOTHING), -np.inf),
+            floor=floor,
+            log_unit=unit,
             rounding=ROUNDING * float(np.abs(observed).max() + (not raw)),
             observed=observed,
             predict=predict,
             jacobian=jacobian,
-            bend=np.where(np.isfinite(bend), bend, 0.0),
+            bend=np.zeros((len(observed), n_free * n_free)),
         )
+        with np.errstate(all="ignore"):
+            bend = second_derivatives(jacobian, smooth.from_logs(at[None])[0], n_free)
+        return replace(smooth, bend=np.where(np.isfinite(bend), bend, 0.0))
 
 
 def trust_region(target: Smooth, start: Vector, weights: Vector) -> Vector:
@@ -137,6 +145,7 @@ def trust_region(target: Smooth, start: Vector, weights: Vector) -> Vector:
             residual,
             start[:n_free],
             jacobian,
+            bounds=(target.lower, target.upper),
             f_scale=scale,
             loss=lambda z: _weighted(z, weights[used], robust=robust),  # type: ignore[arg-type]  # its stub wants a function of any z
             x_scale="jac",
