@@ -10,7 +10,8 @@ A sweep has a ``base`` spec and named ``stages``; a grid gives each stage its ax
 A learning rate is a number or a rule of :mod:`sweeps.rules`; a run that names none takes the rule of ``sizes.yaml``. A spec
 always holds the number.
 
-A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once.
+A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once. With ``bases: STAGE``
+each of them is started from once.
 """
 
 import copy
@@ -28,7 +29,7 @@ from trainer.spec import ModelSpec, OptimizerSpec, PlannedRun, RunSpec, Training
 from trainer.strict import from_mapping
 
 Axes = Mapping[str, list[Any]]
-STAGE_KEYS = {"set", "teachers"}
+NEEDED = {"teachers": "objective.teacher", "bases": "start.base"}  # key of a stage -> field that takes the run ids
 
 
 def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any], where: str) -> tuple[PlannedRun, ...]:
@@ -59,21 +60,22 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
     for stage, plan in stages.items():
         if stage in axes:
             common = _merged(base, plan.get("set", {}))
-            teachers = [run.run_id for run in runs.get(plan["teachers"], [])] if "teachers" in plan else None
-            if teachers == []:
-                raise InputError(f"{where}.{stage}: it learns from stage {plan['teachers']}, which has no runs in this grid")
             place = f"{where}.{stage}"
-            runs[stage] = [PlannedRun(sweep, stage, spec) for spec in _specs(common, axes[stage], teachers, place)]
+            needed = {field: [run.run_id for run in runs.get(plan[key], [])] for key, field in NEEDED.items() if key in plan}
+            for key, field in NEEDED.items():
+                if needed.get(field) == []:
+                    raise InputError(f"{place}: its {key} are the runs of stage {plan[key]}, which has none in this grid")
+            specs = _specs(common, {**axes[stage], **needed}, place)
+            runs[stage] = [PlannedRun(sweep, stage, spec) for spec in specs]
     expanded = tuple(itertools.chain.from_iterable(runs.values()))
     _refuse_twins(expanded, where)
     return expanded
 
 
-def _specs(common: Mapping[str, Any], axes: Axes, teachers: list[str] | None, where: str) -> Iterator[RunSpec]:
-    all_axes = {**axes, **({} if teachers is None else {"objective.teacher": teachers})}
-    for values in itertools.product(*all_axes.values()):
+def _specs(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[RunSpec]:
+    for values in itertools.product(*axes.values()):
         mapping = copy.deepcopy(dict(common))
-        chosen = dict(zip(all_axes, values, strict=True))
+        chosen = dict(zip(axes, values, strict=True))
         if "size" in chosen:
             mapping = _merged(mapping, _size(chosen.pop("size"), where))
         ratio = chosen.pop("tokens_per_parameter", None)

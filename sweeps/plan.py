@@ -1,7 +1,7 @@
 """A plan: every run of a grid, and the shards that share them out.
 
-A run's shard follows from its run id alone, so a changed grid moves no other run. Shards of a stage that learns from another
-stage wait for the shards of its teachers.
+A run's shard follows from its spec alone, so a changed grid moves no other run. Shards of a stage that needs the runs of
+another wait for the shards of those.
 """
 
 import hashlib
@@ -18,7 +18,9 @@ from curselab.errors import InputError
 from sweeps.grid import expand
 from sweeps.registry import read_yaml
 from trainer.flops import train_flop
+from trainer.sharing import share_key
 from trainer.spec import PlannedRun, TextSpec
+from trainer.strict import short_hash
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -46,7 +48,8 @@ class Plan:
     def _shards(self) -> dict[tuple[str, str], tuple[PlannedRun, ...]]:
         shards: dict[tuple[str, str], list[PlannedRun]] = {}
         for run in self.runs:
-            number = int(run.run_id, 16) % self.shards_a_stage
+            # by what the run shares with others, so that they meet in one shard; a new run moves no other
+            number = int(short_hash(share_key(run.spec)), 16) % self.shards_a_stage
             shards.setdefault((run.sweep, f"{run.stage}-{number}"), []).append(run)
         return {key: tuple(runs) for key, runs in shards.items()}
 
@@ -70,9 +73,10 @@ class Plan:
             names = ", ".join(self.shards(sweep)) or "none"
             raise InputError(f"shard {shard!r} of {sweep!r}: not in {self.config} (allowed: {names})") from None
 
-    def teachers(self, sweep: str, shard: str) -> tuple[str, ...]:
-        """Shards whose runs teach the runs of this shard."""
-        ids = {run.spec.objective.teacher for run in self.shard(sweep, shard)} - {""}
+    def needs(self, sweep: str, shard: str) -> tuple[str, ...]:
+        """Shards whose runs are teachers or bases of the runs of this shard."""
+        specs = [run.spec for run in self.shard(sweep, shard)]
+        ids = {run_id for spec in specs for run_id in (spec.objective.teacher, spec.start.base)} - {""}
         return tuple(sorted({self._home[sweep, run_id] for run_id in ids}))
 
     def text_ids(self, sweep: str, shard: str) -> tuple[str, ...]:

@@ -16,7 +16,10 @@ from safetensors import SafetensorError
 from curselab.errors import InputError
 from curselab.files import write_with
 from trainer.model import Decoder
+from trainer.signals import HeldSignals
 from trainer.spec import RunSpec
+
+MOMENTS = "optimizer.safetensors"
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ def save_weights(model: Decoder, path: Path) -> None:
 
 
 class Checkpoints:
-    """Where and when the whole training state of one run is written.
+    """Where and when the whole training state of one run is written; the last one but one is kept as well.
 
     Parameters
     ----------
@@ -36,31 +39,44 @@ class Checkpoints:
         Least number of seconds between two checkpoints.
     fingerprint : dict
         What the state depends on beside the spec; a checkpoint of other code or other text is not resumed.
+    signals : HeldSignals, optional
+        A checkpoint is due at once when the process was asked to stop.
     clock : callable
         Seconds, for the interval.
     """
 
     def __init__(
-        self, path: Path, *, every_s: float, fingerprint: dict[str, str], clock: Callable[[], float] = time.monotonic
+        self,
+        path: Path,
+        *,
+        every_s: float,
+        fingerprint: dict[str, str],
+        signals: HeldSignals | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
+        self.before = path.with_suffix(f".before{path.suffix}")
         self.every_s = every_s
         self.fingerprint = fingerprint
+        self.signals = signals or HeldSignals()
         self._clock = clock
         self._last = clock()
 
     def due(self) -> bool:
-        """Tell whether the interval has passed."""
-        return self._clock() - self._last >= self.every_s
+        """Tell whether the interval has passed, or the process was asked to stop."""
+        return self.signals.asked or self._clock() - self._last >= self.every_s
 
     def save(self, write: Callable[[Path], object]) -> None:
-        """Let ``write`` leave the state, which holds the fingerprint, at the path it is given."""
+        """Let ``write`` leave the state at the path it is given; the state before it stays until the next time."""
+        if self.path.exists():
+            self.path.replace(self.before)
         save_state(write, self.path)
         self._last = self._clock()
 
-    def load(self) -> dict[str, Any] | None:
-        """State to go on from, or None."""
-        return resumable(self.path, self.fingerprint)
+    def remove(self) -> None:
+        """Remove what was written: the run is complete."""
+        self.path.unlink(missing_ok=True)
+        self.before.unlink(missing_ok=True)
 
 
 def save_state(write: Callable[[Path], object], path: Path) -> None:
@@ -92,6 +108,32 @@ def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:
     return spec, model
 
 
+def save_moments(moments: dict[int, Any], path: Path) -> None:
+    """Write the state of an optimiser, parameter by parameter, as safetensors."""
+    flat = {f"{number}.{name}": value for number, state in moments.items() for name, value in state.items()}
+    _write(path, lambda temporary: safetensors.torch.save_file(flat, temporary))
+
+
+def load_moments(folder: Path) -> dict[int, Any]:
+    """State of a finished run's optimiser, from its run folder.
+
+    Raises
+    ------
+    InputError
+        The run has not kept it, or the file is damaged.
+    """
+    path = folder / MOMENTS
+    if not path.exists():
+        raise InputError(f"{folder}: holds no state of the optimiser; train that run with keep_optimizer: true")
+    if sha256_of(path) != json.loads((folder / "provenance.json").read_text())["optimizer_sha256"]:
+        raise InputError(f"{path}: damaged; delete {folder} and train it again")
+    moments: dict[int, Any] = {}
+    for key, value in safetensors.torch.load_file(path).items():
+        number, name = key.split(".")
+        moments.setdefault(int(number), {})[name] = value
+    return moments
+
+
 def sha256_of(path: Path) -> str:
     """Sha256 of a file."""
     with path.open("rb") as file:
@@ -99,9 +141,15 @@ def sha256_of(path: Path) -> str:
 
 
 def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
-    """Return a checkpoint that can be resumed, or None.
+    """Return a training state that a run can go on from, or None.
 
-    A damaged checkpoint, or one written by other code or on other text, is removed: the run starts from its beginning.
+    A damaged state, and one of another run, of other code or on other text, is removed.
+
+    Parameters
+    ----------
+    path : Path
+    fingerprint : dict
+        What the state must have been marked with.
     """
     if not path.exists():
         return None
@@ -111,11 +159,13 @@ def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
             raise BadZipFile(f"wrong checksum of {damaged}")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a truncated zip, a broken header, a wrong checksum: all mean the same
-        log.warning("%s: damaged checkpoint (%s); the run starts from its beginning", path, _first_line(error))
+        log.warning(
+            "%s: damaged checkpoint (%s); the run goes on from an earlier one or its beginning", path, _first_line(error)
+        )
         path.unlink()
         return None
     if checkpoint.get("fingerprint") != fingerprint:
-        log.warning("%s: written by other code or on other text; the run starts from its beginning", path)
+        log.warning("%s: a checkpoint of another run, of other code or on other text; the run starts anew", path)
         path.unlink()
         return None
     return checkpoint

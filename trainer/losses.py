@@ -98,10 +98,15 @@ def distillation_loss(logits: Tensor, teacher_logits: Tensor, targets: Tensor, *
     return weight * soft + (1 - weight) * lm_loss(logits, targets)
 
 
-def window_nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Summed cross-entropy of each window in nats, shape (batch,), in double precision."""
-    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-    return losses.view(targets.shape).sum(dim=1, dtype=torch.float64)
+def token_nats(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each token in nats, (batch, length).
+
+    Parameters
+    ----------
+    logits : Tensor (batch, length, vocab_size)
+    targets : Tensor (batch, length)
+    """
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
 
 
 def bits_per_byte(nats: float, text_bytes: int) -> float:

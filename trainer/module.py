@@ -4,55 +4,48 @@ import lightning as L
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
-from trainer.model import Decoder
-from trainer.objective import objective_loss, teacher_logits
+from trainer.objective import objective_loss, seed_dropout, teacher_logits
 from trainer.optimizer import make_optimizer
-from trainer.spec import RunSpec
-from trainer.stream import StepStream, Windows
+from trainer.stream import StepStream, make_stream
+from trainer.training import Training
 
 
 class LanguageModule(L.LightningModule):
-    """Train a decoder on text, or on a frozen teacher's distribution over that text.
+    """One run's training as Lightning sees it.
 
     Parameters
     ----------
-    spec : RunSpec
-    model : Decoder
-    windows : Windows
-        The split to train on.
-    teacher : Decoder, optional
-        Needed when the objective is ``distill``.
+    training : Training
     """
 
-    def __init__(self, spec: RunSpec, model: Decoder, windows: Windows, teacher: Decoder | None = None) -> None:
+    def __init__(self, training: Training) -> None:
         super().__init__()
-        self.spec = spec
-        self.model = model
-        self.windows = windows
-        # in a tuple, so that the teacher is neither trained nor saved with the student
-        self._teacher = () if teacher is None else (teacher.eval().requires_grad_(False),)
+        self.training_of_run = training
+        self.spec = training.spec
+        self.model = training.model
+        # in a list, so that the teacher is no part of the checkpoint
+        self._teacher = [] if training.teacher is None or training.teacher.model is None else [training.teacher.model]
         self._first_step = 0
+        if self.spec.compute.compile:
+            self.model.compile()
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Loss in nats/token of token ids (batch, context + 1)."""
+        parts = self.spec.training.accumulate
+        seed_dropout(self.spec, self.global_step * parts + batch_idx % parts, rank=self.global_rank)
         taught = teacher_logits(self._teacher[0] if self._teacher else None, batch)
         return objective_loss(self.spec.objective, self.model, batch, taught)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW, and the schedule stepped once an optimiser step."""
-        optimizer, scheduler = make_optimizer(self.spec, self.model)
+        optimizer, scheduler = make_optimizer(self.spec, self.model, self.training_of_run.moments)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def train_dataloader(self) -> StepStream:
-        """Step-indexed batches; this device's share of each."""
-        stream = StepStream(
-            self.windows,
-            self.spec.training.batch_sequences,
-            seed=self.spec.seed,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
-        )
-        stream.step = self._first_step
+        """Batches by their number; this device's share of each."""
+        windows, rank, devices = self.training_of_run.windows, self.trainer.global_rank, self.trainer.world_size
+        stream = make_stream(self.spec, windows, rank=rank, world_size=devices)
+        stream.position = self._first_step * self.spec.training.accumulate
         return stream
 
     def on_fit_start(self) -> None:

@@ -5,18 +5,16 @@ until the shorter begins to decay: batches are a pure function of (seed, step). 
 snapshot where a shorter one, a branch, goes its own way, and the branch starts there (Haegele et al. 2405.18392, section 3).
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from trainer.evaluation import evaluation_steps
-from trainer.schedule import learning_rate_factor
+from trainer.schedule import factor_at
 from trainer.sharing import most_together, share_key, trunk_key
 from trainer.spec import PlannedRun, RunSpec
-from trainer.strict import to_mapping
+from trainer.strict import short_hash, to_mapping
 
 T = TypeVar("T")
 
@@ -65,29 +63,20 @@ def shared_steps(trunk: RunSpec, branch: RunSpec) -> int:
     """
     steps = min(trunk.steps, branch.steps)
     for step in range(steps + 1):
-        if _factor(trunk, step) != _factor(branch, step):
+        if factor_at(trunk, step) != factor_at(branch, step):
             break
     last = step - 1
-    evaluated = [{done for done in _evaluated(spec) if done <= last} for spec in (trunk, branch)]
+    evaluated = [{done for done in evaluation_steps(spec) if done <= last} for spec in (trunk, branch)]
     return min(evaluated[0] ^ evaluated[1], default=last + 1) - 1
 
 
 def prefix_id(spec: RunSpec, step: int) -> str:
     """12 hex digits that name the state after ``step`` steps: equal for all runs that lead to it."""
     decides = to_mapping(spec)
-    del decides["schedule"], decides["keep_weights"], decides["training"]["tokens"], decides["evaluation"]["points"]
-    decides["learning_rate_factors"] = [_factor(spec, done) for done in range(step + 1)]
-    decides["evaluated"] = [done for done in _evaluated(spec) if done <= step]
-    content = json.dumps(decides, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def _factor(spec: RunSpec, step: int) -> float:
-    return learning_rate_factor(spec.schedule, step, spec.steps)
-
-
-def _evaluated(spec: RunSpec) -> list[int]:
-    return evaluation_steps(spec.steps, spec.evaluation.points)
+    del decides["schedule"], decides["keep_weights"], decides["keep_optimizer"], decides["training"]["tokens"]
+    decides["learning_rate_factors"] = [factor_at(spec, done) for done in range(step + 1)]
+    decides["evaluated"] = [done for done in evaluation_steps(spec) if done <= step]
+    return short_hash(decides)
 
 
 def _snapshot_steps(families: Sequence[Sequence[PlannedRun]]) -> dict[str, tuple[int, ...]]:

@@ -121,6 +121,9 @@ def _start(work: Callable[[P, Send], None], piece: P) -> tuple[Connection, ForkP
 
 def _child(work: Callable[[P, Send], None], piece: P, sender: Connection, receiver: Connection) -> None:
     receiver.close()
+    # the parent answers Ctrl-C, by SIGTERM, which must not reach a handler of the parent's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
     try:
         work(piece, sender.send)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainer.evaluation import Validation, evaluation_steps
 from trainer.model import Decoder
+from trainer.schedule import factor_at
 from trainer.spec import RunSpec
 
 Row = dict[str, Any]
@@ -33,17 +34,22 @@ class Probe(Protocol):
 class Evaluate:
     """Score the validation split at the steps that are due, and record the mean training loss since the last time.
 
+    The learning rate of the step and the sum of all rates up to it stand beside them: laws of whole loss curves need both.
+
     Parameters
     ----------
     spec : RunSpec
     validation : Validation
-        Scores a model on the validation split.
+        Scores a model after the last step.
+    curve : Validation
+        Scores it on the way there.
     """
 
-    def __init__(self, spec: RunSpec, validation: Validation) -> None:
+    def __init__(self, spec: RunSpec, validation: Validation, curve: Validation) -> None:
         self.spec = spec
         self.validation = validation
-        self.steps = set(evaluation_steps(spec.steps, spec.evaluation.points))
+        self.curve = curve
+        self.steps = set(evaluation_steps(spec))
         self.rows: list[Row] = []
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._loss_count = 0
@@ -57,9 +63,13 @@ class Evaluate:
         loss_sum = float(self._loss_sum)
         if not math.isfinite(loss_sum):
             return
-        self._record(step, self.spec.training.split, "objective_nats_per_token", loss_sum / self._loss_count)
+        split, peak = self.spec.training.split, self.spec.optimizer.learning_rate
+        factors = [factor_at(self.spec, done) for done in range(step)]
+        self._record(step, split, "objective_nats_per_token", loss_sum / self._loss_count)
+        self._record(step, split, "learning_rate", peak * factors[-1])
+        self._record(step, split, "learning_rate_sum", peak * math.fsum(factors))
         self._loss_sum, self._loss_count = torch.zeros_like(self._loss_sum), 0
-        scores = self.validation.scores(model)
+        scores = (self.validation if step == self.spec.steps else self.curve).scores(model)
         if all(map(math.isfinite, scores.values())):
             for metric, value in scores.items():
                 self._record(step, "validation", metric, value)

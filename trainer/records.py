@@ -19,8 +19,8 @@ ARROW = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
 
 
 @dataclass(frozen=True, slots=True)
-class Teacher:
-    """A finished teacher: its spec, its ``runs`` record, and its model where it has not diverged."""
+class Finished:
+    """A finished run that others need: its spec, its ``runs`` record, and its model where it has not diverged."""
 
     spec: RunSpec
     summary: dict[str, Any]
@@ -30,6 +30,7 @@ class Teacher:
 def planned_columns(spec: RunSpec, text: PreparedText, *, sweep: str, stage: str) -> dict[str, Any]:
     """Columns of the table ``runs`` that follow from the spec and its text."""
     counts = count_parameters(spec.model, text.vocab_size)
+    domains = [part.domain for part in spec.training.mixture] or text.domains
     return {
         "sweep": sweep,
         "stage": stage,
@@ -48,13 +49,13 @@ def planned_columns(spec: RunSpec, text: PreparedText, *, sweep: str, stage: str
         "params_non_embedding": counts.non_embedding,
         "steps": spec.steps,
         "tokens": spec.steps * spec.tokens_per_step,
-        "unique_tokens": text.n_tokens(spec.training.split),
+        "unique_tokens": sum(text.n_tokens(spec.training.split, domain) for domain in domains),
         "learning_rate": spec.optimizer.learning_rate,
         "objective": spec.objective.kind,
     }
 
 
-def teacher_columns(spec: RunSpec, teacher: Teacher | None) -> dict[str, Any]:
+def teacher_columns(spec: RunSpec, teacher: Finished | None) -> dict[str, Any]:
     """Columns of the table ``runs`` that depend on the teacher; without one they are null but for the run's own FLOP."""
     flop = train_flop(spec, teacher=None if teacher is None else teacher.spec.model)
     if teacher is None:

@@ -19,10 +19,11 @@ from curselab.contract import check_record
 from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.backends import backend, fit
-from trainer.checkpoint import Checkpoints, save_weights, sha256_of
+from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights, sha256_of
 from trainer.provenance import code_hash, git_state, versions
 from trainer.records import metrics_table, write_metrics
 from trainer.sharing import backend_of
+from trainer.signals import held_signals
 from trainer.spec import PlannedRun, RunSpec
 from trainer.strict import to_mapping
 from trainer.text.prepared import PreparedText
@@ -79,7 +80,7 @@ def run(spec: RunSpec, *, sweep: str, stage: str, text: PreparedText, runs: Path
         Copied into the records.
     text : PreparedText
     runs : Path
-        Folder of the sweep's runs, where a teacher is looked for.
+        Folder of the sweep's runs, where teacher and base are looked for.
     """
     training = prepare(spec, text=text, runs=runs)
     fit([training])
@@ -103,7 +104,7 @@ def run_in_folder(
     sweep, stage : str
         Where the run stands in the plan.
     runs : Path
-        Folder of the sweep's runs; a teacher is looked for there.
+        Folder of the sweep's runs; teacher and base are looked for there.
     text : PreparedText
     checkpoint_every_s : float
         Least number of seconds between two checkpoints.
@@ -152,7 +153,7 @@ def run_together(
     outcomes: dict[str, Outcome] = {}
     begun: list[tuple[PlannedRun, Training]] = []
     started, cpu_started = time.monotonic(), time.process_time()
-    with ExitStack() as locks:
+    with held_signals() as signals, ExitStack() as locks:
         for run in planned:
             folder = runs / run.run_id
             try:
@@ -162,7 +163,9 @@ def run_together(
                     continue
                 (folder / "summary.json").unlink(missing_ok=True)
                 write_json(folder / "spec.json", to_mapping(run.spec))
-                checkpoints = Checkpoints(folder / "checkpoint.ckpt", every_s=checkpoint_every_s, fingerprint=marks)
+                checkpoints = Checkpoints(
+                    folder / "checkpoint.ckpt", every_s=checkpoint_every_s, fingerprint=marks, signals=signals
+                )
                 training = prepare(run.spec, text=text, runs=runs, checkpoints=checkpoints)
                 training.snapshots = (snapshots or {}).get(run.run_id, {})
                 begun.append((run, training))
@@ -196,9 +199,11 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
     """Write a finished run's files; ``marks`` go into the provenance."""
     spec = run.spec
     result = training.result(sweep=run.sweep, stage=run.stage)
-    weights = folder / "weights.safetensors"
+    weights, moments = folder / "weights.safetensors", folder / MOMENTS
     if spec.keep_weights and result.model is not None:
         save_weights(result.model, weights)
+    if training.final_moments is not None and result.model is not None:
+        save_moments(training.final_moments, moments)
     write_metrics(folder / "metrics.parquet", result.metrics)
     check_record("runs", result.summary)
     provenance = {
@@ -210,9 +215,11 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
         "backend": backend_of(spec),
         "resumed_at_step": result.resumed_at_step,
         "weights_sha256": sha256_of(weights) if weights.exists() else None,
+        "optimizer_sha256": sha256_of(moments) if moments.exists() else None,
         **marks,
     }
     write_json(folder / "provenance.json", provenance)
     write_json(folder / "summary.json", result.summary)
-    (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    if training.checkpoints is not None:
+        training.checkpoints.remove()
     return result.summary

@@ -2,16 +2,21 @@
 
 import math
 
-from trainer.spec import ScheduleSpec
+import numpy as np
+
+from trainer.spec import RunSpec, ScheduleSpec
 
 
-def learning_rate_factor(schedule: ScheduleSpec, step: int, steps: int) -> float:
+def learning_rate_factor(schedule: ScheduleSpec, step: int, *, steps: int, tokens_per_step: int) -> float:
     """Factor of the peak learning rate for optimiser step ``step`` (from 0) of ``steps``.
 
     Linear warm-up, then a cosine to ``final_share`` (Loshchilov & Hutter 1608.03983), or a plateau and a linear decay over the
-    last ``decay_share`` of the run (warm-up-stable-decay, Hu et al. 2404.06395), or a constant.
+    last ``decay_share`` of the run (warm-up-stable-decay, Hu et al. 2404.06395), or a constant; or linear between knots.
     """
-    warmup = round(schedule.warmup_share * steps)
+    if schedule.kind == "given":
+        knots = schedule.knots
+        return float(np.interp(step * tokens_per_step, [knot.tokens for knot in knots], [knot.factor for knot in knots]))
+    warmup = round(schedule.warmup_tokens / tokens_per_step if schedule.warmup_tokens else schedule.warmup_share * steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if schedule.kind == "constant":
@@ -22,3 +27,8 @@ def learning_rate_factor(schedule: ScheduleSpec, step: int, steps: int) -> float
     decay = max(1, round(schedule.decay_share * steps))
     progress = max(0.0, (step - (steps - decay)) / decay)
     return 1 - (1 - schedule.final_share) * progress
+
+
+def factor_at(spec: RunSpec, step: int) -> float:
+    """Factor of the peak learning rate that a run's optimiser step ``step`` (from 0) takes."""
+    return learning_rate_factor(spec.schedule, step, steps=spec.steps, tokens_per_step=spec.tokens_per_step)

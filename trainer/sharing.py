@@ -3,10 +3,8 @@
 No torch here: the plan of a grid needs both.
 """
 
-from dataclasses import replace
-
 from trainer.spec import RunSpec
-from trainer.strict import short_hash
+from trainer.strict import short_hash, to_mapping
 
 
 def backend_of(spec: RunSpec) -> str:
@@ -20,7 +18,9 @@ def backend_of(spec: RunSpec) -> str:
 
 def trunk_key(spec: RunSpec) -> str:
     """Equal for runs that differ in their number of tokens alone: a longer one may hold a shorter one's first steps."""
-    return short_hash(replace(spec, training=replace(spec.training, tokens=spec.tokens_per_step), keep_weights=False))
+    decides = to_mapping(spec)
+    del decides["training"]["tokens"], decides["keep_weights"], decides["keep_optimizer"]
+    return short_hash(decides)
 
 
 def share_key(spec: RunSpec) -> str:

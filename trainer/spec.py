@@ -4,6 +4,8 @@ A spec is plain frozen data, read strictly from YAML (:mod:`trainer.strict`). It
 sha256 of its canonical JSON, so two runs with one id are the same experiment. Importing this module imports no torch.
 """
 
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -177,8 +179,7 @@ class ObjectiveSpec:
 
     def __post_init__(self) -> None:
         if self.kind == "distill":
-            good = len(self.teacher) == 12 and set(self.teacher) <= set("0123456789abcdef")
-            require(good, "teacher", self.teacher, "a run id of 12 hex digits (objective.kind is distill)")
+            require(is_run_id(self.teacher), "teacher", self.teacher, "a run id of 12 hex digits (objective.kind is distill)")
         else:
             require(self.teacher == "", "teacher", self.teacher, "no teacher (objective.kind is lm)")
         require(0 <= self.distill_weight <= 1, "distill_weight", self.distill_weight, "a number from 0 to 1")
@@ -186,72 +187,128 @@ class ObjectiveSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DomainShare:
+    """One domain of a mixture."""
+
+    domain: str
+    share: float
+    """Share of the training sequences."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.share <= 1, "share", self.share, "a number above 0 and at most 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:
-    """How much text, in what portions, from which split."""
+    """How much text, in what portions, from which split and domains."""
 
     tokens: int
     """Training tokens; the last incomplete batch is not trained on."""
     batch_sequences: int = 16
     """Sequences an optimiser step, over all devices."""
+    accumulate: int = 1
+    """Parts of a step's batch that are passed through the model one after another, to save memory."""
     split: Literal["train", "teacher"] = "train"
+    mixture: tuple[DomainShare, ...] = ()
+    """Domains and their shares of the sequences; empty takes all domains, each in proportion to its size."""
 
     def __post_init__(self) -> None:
         require(self.tokens >= 1, "tokens", self.tokens, "1 or more")
         require(self.batch_sequences >= 1, "batch_sequences", self.batch_sequences, "1 or more")
+        whole = self.accumulate >= 1 and self.batch_sequences % self.accumulate == 0
+        require(whole, "accumulate", self.accumulate, f"a divisor of batch_sequences = {self.batch_sequences}")
+        names = [part.domain for part in self.mixture]
+        require(len(set(names)) == len(names), "mixture", names, "each domain once")
+        total = sum(part.share for part in self.mixture)
+        require(not names or abs(total - 1) < 1e-9, "mixture", f"shares that sum to {total:g}", "a sum of 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerSpec:
-    """AdamW; weight decay applies to matrices only, not to norm gains."""
+    """AdamW, with a weight decay for each group of parameters."""
 
     learning_rate: float
     beta1: float = 0.9
     beta2: float = 0.95
     epsilon: float = 1e-8
     weight_decay: float = 0.1
+    """Of the matrices inside blocks."""
+    weight_decay_embedding: float = 0.1
+    """Of embeddings and head."""
+    weight_decay_norm: float = 0.0
+    """Of norm gains."""
     grad_clip: float = 1.0
     """Largest gradient norm; 0 turns clipping off."""
 
     def __post_init__(self) -> None:
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
+        for name in ("learning_rate", "epsilon"):
+            require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "a finite number above 0")
         for name in ("beta1", "beta2"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "a number from 0 to below 1")
-        require(self.epsilon > 0, "epsilon", self.epsilon, "a number above 0")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        require(self.grad_clip >= 0, "grad_clip", self.grad_clip, "0 or more")
+        for name in ("weight_decay", "weight_decay_embedding", "weight_decay_norm", "grad_clip"):
+            require(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "a finite number, 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knot:
+    """A point of a given schedule."""
+
+    tokens: int
+    """Training tokens seen."""
+    factor: float
+    """Learning rate there, as a factor of ``optimizer.learning_rate``."""
+
+    def __post_init__(self) -> None:
+        require(self.tokens >= 0, "tokens", self.tokens, "0 or more")
+        require(0 <= self.factor < math.inf, "factor", self.factor, "a finite number, 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSpec:
-    """Learning rate over the run: linear warm-up, then cosine or warm-up-stable-decay (WSD)."""
+    """Learning rate over the run: linear warm-up, then cosine, warm-up-stable-decay (WSD) or constant; or given by knots."""
 
-    kind: Literal["cosine", "wsd", "constant"] = "cosine"
+    kind: Literal["cosine", "wsd", "constant", "given"] = "cosine"
     warmup_share: float = 0.05
     """Share of the steps spent warming up."""
+    warmup_tokens: int = 0
+    """Tokens spent warming up, instead of a share: runs that differ in length alone then begin alike."""
     decay_share: float = 0.2
     """Share of the steps spent decaying linearly at the end (``wsd``)."""
     final_share: float = 0.1
-    """Learning rate at the end, as a share of its peak."""
+    """Learning rate at the end, as a share of its peak (``cosine`` and ``wsd``)."""
+    knots: tuple[Knot, ...] = ()
+    """``given``: linear between the knots, constant before the first and after the last."""
 
     def __post_init__(self) -> None:
         require(0 <= self.warmup_share < 1, "warmup_share", self.warmup_share, "a number from 0 to below 1")
+        require(self.warmup_tokens >= 0, "warmup_tokens", self.warmup_tokens, "0 or more")
         require(0 <= self.final_share <= 1, "final_share", self.final_share, "a number from 0 to 1")
         room = 0 < self.decay_share <= 1 - self.warmup_share
         require(room, "decay_share", self.decay_share, "a number above 0 and at most 1 - warmup_share")
+        at = [knot.tokens for knot in self.knots]
+        require(at == sorted(set(at)), "knots", at, "tokens in rising order")
+        wanted = "one or more knots" if self.kind == "given" else f"no knots (schedule.kind is {self.kind})"
+        require(bool(at) == (self.kind == "given"), "knots", at, wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSpec:
-    """Validation on fixed windows, at token counts spaced evenly in log."""
+    """Validation on fixed windows, after the last step and at token counts spaced evenly in log."""
 
     tokens: int = 65_536
-    """Validation tokens scored each time."""
-    points: int = 3
-    """Evaluations a run, the last one after the last step."""
+    """Validation tokens scored after the last step."""
+    curve_tokens: int = 8_192
+    """Validation tokens scored on the way there; fewer, since they are scored often."""
+    factor: float = 4.0
+    """Ratio of the token counts of two evaluations; they are the same for runs of any length."""
+    every_step_until: int = 0
+    """Optimiser steps after each of which the model is scored."""
 
     def __post_init__(self) -> None:
         require(self.tokens >= 1, "tokens", self.tokens, "1 or more")
-        require(self.points >= 1, "points", self.points, "1 or more")
+        require(self.curve_tokens >= 1, "curve_tokens", self.curve_tokens, "1 or more")
+        require(1 < self.factor < math.inf, "factor", self.factor, "a finite number above 1")
+        require(self.every_step_until >= 0, "every_step_until", self.every_step_until, "0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,12 +320,34 @@ class ComputeSpec:
     precision: Literal["32-true", "bf16-mixed", "bf16-true"] = "32-true"
     threads: int = 1
     """Threads of one process on a CPU."""
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several devices share the work (Lightning's names)."""
+    compile: bool = False
+    """Compile the model (``torch.compile``): pays on a GPU, not on a CPU (docs/log.md)."""
     backend: Literal["auto", "lightning", "lockstep", "packed"] = "auto"
     """How the steps are carried out; ``auto`` follows from the spec alone (:func:`trainer.sharing.backend_of`)."""
 
     def __post_init__(self) -> None:
         require(self.devices >= 1, "devices", self.devices, "1 or more")
         require(self.threads >= 1, "threads", self.threads, "1 or more")
+        alone = self.backend in ("auto", "lightning") or self.devices == 1
+        require(alone, "backend", self.backend, "lightning or auto (several devices)")
+        require(self.strategy != "fsdp" or self.accelerator == "gpu", "strategy", self.strategy, "auto or ddp (on a CPU)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSpec:
+    """What a run starts from: weights drawn from its seed, or those that another run ended with."""
+
+    base: str = ""
+    """Run id of the base run, which kept its weights; empty draws new ones."""
+    optimizer: Literal["new", "kept"] = "new"
+    """``kept`` goes on with the base run's moments; the schedule is always the run's own."""
+
+    def __post_init__(self) -> None:
+        good = self.base == "" or is_run_id(self.base)
+        require(good, "base", self.base, "a run id of 12 hex digits")
+        require(self.base != "" or self.optimizer == "new", "optimizer", self.optimizer, "new (there is no start.base)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,10 +362,13 @@ class RunSpec:
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     evaluation: EvaluationSpec = field(default_factory=EvaluationSpec)
     compute: ComputeSpec = field(default_factory=ComputeSpec)
+    start: StartSpec = field(default_factory=StartSpec)
     seed: int = 0
-    """Seeds the initial weights and the order of the data."""
+    """Seeds the initial weights, the order of the data and dropout."""
     keep_weights: bool = False
-    """Keep the final weights as ``weights.safetensors``: a teacher needs them."""
+    """Keep the final weights as ``weights.safetensors``: a teacher and the base of other runs need them."""
+    keep_optimizer: bool = False
+    """Keep the final state of the optimiser as ``optimizer.safetensors``, for runs that go on with it."""
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "0 or more")
@@ -297,6 +379,12 @@ class RunSpec:
             self.training.tokens,
             f"at least one batch of {tokens_a_step} tokens",
         )
+        rising, schedule = self.schedule.warmup_tokens, self.schedule
+        room = rising <= (1 - (schedule.decay_share if schedule.kind == "wsd" else 0)) * self.training.tokens
+        require(room, "schedule.warmup_tokens", rising, "fewer tokens than come before the end or its decay")
+        ranks = self.training.batch_sequences % (self.compute.devices * self.training.accumulate) == 0
+        require(ranks, "compute.devices", self.compute.devices, "a divisor of training.batch_sequences / training.accumulate")
+        require(self.keep_weights or not self.keep_optimizer, "keep_optimizer", True, "keep_weights: true beside it")
         if self.training.split == "teacher":
             require(self.text.teacher_share > 0, "text.teacher_share", self.text.teacher_share, "a share above 0 for teachers")
 
@@ -319,6 +407,11 @@ class RunSpec:
     def from_mapping(cls, mapping: object, *, where: str = "") -> "RunSpec":
         """Read a spec strictly from plain values, as YAML or JSON give them."""
         return from_mapping(cls, mapping, where=where)
+
+
+def is_run_id(text: str) -> bool:
+    """Tell whether a text has the form of a run id."""
+    return re.fullmatch("[0-9a-f]{12}", text) is not None
 
 
 @dataclass(frozen=True, slots=True)

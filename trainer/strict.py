@@ -62,14 +62,15 @@ def to_mapping(spec: object) -> dict[str, Any]:
     return json.loads(json.dumps(dataclasses.asdict(spec)))  # type: ignore[call-overload,no-any-return]
 
 
-def canonical_json(spec: object) -> str:
-    """JSON with sorted keys and no spaces: equal specs give equal strings, whatever the order of their keys."""
-    return json.dumps(dataclasses.asdict(spec), sort_keys=True, separators=(",", ":"), allow_nan=False)  # type: ignore[call-overload]
+def canonical_json(content: object) -> str:
+    """JSON of a dataclass or of plain values with sorted keys and no spaces, so that equal contents give equal strings."""
+    plain = dataclasses.asdict(content) if dataclasses.is_dataclass(content) and not isinstance(content, type) else content
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def short_hash(spec: object) -> str:
+def short_hash(content: object) -> str:
     """First 12 hex digits of the sha256 of the canonical JSON."""
-    return hashlib.sha256(canonical_json(spec).encode()).hexdigest()[:12]
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:12]
 
 
 def require(condition: bool, field: str, given: object, allowed: str) -> None:

@@ -1,19 +1,21 @@
 """One run made ready: what every backend needs to train it, and the records it leaves behind."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from curselab.contract import table
 from curselab.errors import InputError
-from trainer.checkpoint import Checkpoints, load_trained, resumable
+from trainer.checkpoint import Checkpoints, load_moments, load_trained, resumable
 from trainer.evaluation import Validation
 from trainer.memory import require_memory
 from trainer.model import Decoder
 from trainer.probes import DivergenceGuard, Evaluate, Probes
-from trainer.records import SCORES, Teacher, planned_columns, teacher_columns
+from trainer.records import SCORES, Finished, planned_columns, teacher_columns
 from trainer.spec import RunSpec
 from trainer.stream import Windows
 from trainer.text.prepared import PreparedText
@@ -41,29 +43,42 @@ class Training:
     model: Decoder
     windows: Windows
     """The split to train on."""
-    validation: Validation
     probes: Probes
-    teacher: Teacher | None = None
+    teacher: Finished | None = None
     """Needed when the objective is ``distill``."""
+    base: Finished | None = None
+    """The run that this one starts from."""
+    moments: dict[int, Any] | None = None
+    """State of the base run's optimiser, where the run goes on with it."""
     checkpoints: Checkpoints | None = None
     """Where to resume from and to write to."""
     snapshots: Mapping[int, Path] = field(default_factory=dict)
     """Optimiser step -> file to start from where it is there, and to leave behind where it is not."""
     resumed_at_step: int | None = None
     """Set by the backend."""
+    final_moments: dict[int, Any] | None = None
+    """State of the optimiser after the last step; set by the backend where the spec keeps it."""
 
     @property
-    def can_train(self) -> bool:
-        """False where the teacher has diverged."""
-        return self.teacher is None or self.teacher.model is not None
+    def missing(self) -> str | None:
+        """Status of a run that cannot be trained since a run that it needs has diverged."""
+        if self.teacher is not None and self.teacher.model is None:
+            return "no_teacher"
+        return "no_base" if self.base is not None and self.base.model is None else None
+
+    def marks(self, path: Path) -> dict[str, str]:
+        """What a state at ``path`` depends on: code, text, and the run or, for a snapshot, the steps that led to it."""
+        assert self.checkpoints is not None
+        own = path in (self.checkpoints.path, self.checkpoints.before)
+        return {**self.checkpoints.fingerprint, "state_of": self.spec.run_id if own else path.stem}
 
     def start(self) -> tuple[Path, dict[str, Any]] | None:
         """The state furthest along: the run's own checkpoint, or the last snapshot that leads to it; None at step 0."""
         if self.checkpoints is None:
             return None
-        candidates = [self.checkpoints.path, *(self.snapshots[step] for step in sorted(self.snapshots, reverse=True))]
-        for path in candidates:
-            state = resumable(path, self.checkpoints.fingerprint)
+        snapshots = [self.snapshots[step] for step in sorted(self.snapshots, reverse=True)]
+        for path in (self.checkpoints.path, self.checkpoints.before, *snapshots):
+            state = resumable(path, self.marks(path))
             if state is not None:
                 self.resumed_at_step = int(state["global_step"])
                 return path, state
@@ -73,15 +88,16 @@ class Training:
         """Records of the run; ``sweep`` and ``stage`` are copied into them."""
         spec, guard, final = self.spec, self.probes.guard, self.probes.evaluate.final()
         # an evaluation that is not finite leaves no row
-        status = "no_teacher" if not self.can_train else "ok" if guard.step is None and final else "diverged"
+        status = self.missing or ("ok" if guard.step is None and final else "diverged")
         summary = {
             **planned_columns(spec, self.text, sweep=sweep, stage=stage),
+            "base_id": spec.start.base or None,
             **teacher_columns(spec, self.teacher),
             "status": status,
             "diverged_step": (guard.step or spec.steps) if status == "diverged" else None,
             **{name: final[name] if status == "ok" else None for name in SCORES},
-            "eval_tokens": self.validation.tokens,
-            "eval_bytes": self.validation.bytes,
+            "eval_tokens": self.probes.evaluate.validation.tokens,
+            "eval_bytes": self.probes.evaluate.validation.bytes,
         }
         ordered = {name: summary[name] for name in table("runs").names}
         metrics = [{"sweep": sweep, "run_id": spec.run_id, **row} for row in self.probes.evaluate.rows]
@@ -89,59 +105,97 @@ class Training:
 
 
 def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Checkpoints | None = None) -> Training:
-    """Make a run ready: initial weights, windows of its text, probes, teacher.
+    """Make a run ready: initial weights, windows of its text, probes, and the finished runs that it needs.
 
     Parameters
     ----------
     spec : RunSpec
     text : PreparedText
     runs : Path
-        Folder of the sweep's runs, where a teacher is looked for.
+        Folder of the sweep's runs, where teacher and base are looked for.
     checkpoints : Checkpoints, optional
 
     Raises
     ------
     InputError
-        The teacher is not trained, the text is too short, or the run does not fit in memory.
+        Teacher or base is not trained, the text is too short, or the run does not fit in memory.
     """
-    teacher = load_teacher(spec, runs)
+    teacher = None if spec.objective.kind != "distill" else load_finished(spec, "teacher", spec.objective.teacher, runs)
+    base = None if not spec.start.base else load_finished(spec, "base", spec.start.base, runs)
     require_memory(spec, text.vocab_size, teacher=None if teacher is None else teacher.spec.model)
-    validation = Validation(spec, _windows(spec, text, "validation"), text.token_bytes)
+    model = Decoder(spec.model, text.vocab_size, seed=spec.seed)
+    moments = None
+    if base is not None and base.model is not None:
+        if base.spec.model != spec.model:
+            raise InputError(f"run {spec.run_id}: its base {spec.start.base} is a model of another shape")
+        model.load_state_dict(base.model.state_dict())
+        if spec.start.optimizer == "kept":
+            moments = load_moments(runs / spec.start.base)
+    evaluate = Evaluate(spec, *(_validation(spec, text, tokens) for tokens in _scored(spec)))
     return Training(
         spec,
         text,
-        Decoder(spec.model, text.vocab_size, seed=spec.seed),
-        _windows(spec, text, spec.training.split),
-        validation,
-        Probes(Evaluate(spec, validation), DivergenceGuard()),
+        model,
+        _windows(spec, text, spec.training.split, [part.domain for part in spec.training.mixture] or text.domains),
+        Probes(evaluate, DivergenceGuard()),
         teacher=teacher,
+        base=base,
+        moments=moments,
         checkpoints=checkpoints,
     )
 
 
-def load_teacher(spec: RunSpec, runs: Path) -> Teacher | None:
-    """Teacher of a run, from its folder in ``runs``; None for a run without one."""
-    if spec.objective.kind != "distill":
-        return None
-    folder = runs / spec.objective.teacher
+def load_finished(spec: RunSpec, role: str, run_id: str, runs: Path) -> Finished:
+    """A finished run that another one needs, from its folder in ``runs``.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        The run that needs it.
+    role : str
+        What it is to that run, for error messages.
+    run_id : str
+    runs : Path
+
+    Raises
+    ------
+    InputError
+        It is not trained, or was trained with another tokenizer.
+    """
+    folder = runs / run_id
     try:
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError):
-        raise InputError(f"run {spec.run_id}: its teacher {spec.objective.teacher} is not trained ({folder})") from None
+        raise InputError(f"run {spec.run_id}: its {role} {run_id} is not trained ({folder})") from None
     if summary["status"] != "ok":
-        teacher_spec = RunSpec.from_mapping(json.loads((folder / "spec.json").read_text()), where=str(folder / "spec.json"))
-        return Teacher(teacher_spec, summary, None)
-    teacher_spec, model = load_trained(folder)
-    if teacher_spec.text != spec.text:
-        raise InputError(f"run {spec.run_id}: its teacher {spec.objective.teacher} was trained on another text or tokenizer")
-    return Teacher(teacher_spec, summary, model.eval().requires_grad_(False))
+        found = RunSpec.from_mapping(json.loads((folder / "spec.json").read_text()), where=str(folder / "spec.json"))
+        return Finished(found, summary, None)
+    found, model = load_trained(folder)
+    # a tokenizer that learns from its text is another one on every text; bytes are bytes
+    if found.text.tokenizer != spec.text.tokenizer or (spec.text.tokenizer.kind != "bytes" and found.text != spec.text):
+        raise InputError(f"run {spec.run_id}: its {role} {run_id} was trained with another tokenizer")
+    if role == "teacher" and found.text != spec.text:
+        raise InputError(f"run {spec.run_id}: its teacher {run_id} was trained on another text")
+    return Finished(found, summary, model.eval().requires_grad_(False))
 
 
-def _windows(spec: RunSpec, text: PreparedText, split: str) -> Windows:
-    windows = Windows([text.tokens(domain, split) for domain in text.domains], spec.model.context)
-    if len(windows) < 2:
+def _scored(spec: RunSpec) -> tuple[int, int]:
+    return spec.evaluation.tokens, min(spec.evaluation.curve_tokens, spec.evaluation.tokens)
+
+
+def _validation(spec: RunSpec, text: PreparedText, tokens: int) -> Validation:
+    windows = _windows(spec, text, "validation", text.domains)
+    return Validation(windows, tokens=tokens, token_bytes=text.token_bytes, end=text.tokenizer.end)
+
+
+def _windows(spec: RunSpec, text: PreparedText, split: str, domains: Sequence[str]) -> Windows:
+    windows = Windows([text.tokens(domain, split) for domain in domains], spec.model.context)
+    few = [domain for domain, n in zip(domains, np.diff(windows.ends, prepend=0), strict=True) if n == 0]
+    if len(windows) < 2 or (few and spec.training.mixture and split != "validation"):
+        of = f"domain {few[0]!r} of the" if few and len(domains) > 1 else "the"
+        have = text.n_tokens(split, few[0]) if few and len(domains) > 1 else text.n_tokens(split)
         raise InputError(
-            f"text {spec.text.text_id}: the {split} split has {text.n_tokens(split)} tokens, at least two windows of "
+            f"text {spec.text.text_id}: {of} {split} split has {have} tokens, at least two windows of "
             f"{spec.model.context} and the token after are needed; give more text or a shorter model.context"
         )
     return windows

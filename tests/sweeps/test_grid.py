@@ -50,7 +50,7 @@ def test_students_meet_every_teacher() -> None:
 
 def test_students_without_teachers_are_refused() -> None:
     axes = {"student": {"size": ["6k"], "training.tokens": [50_000]}}
-    with pytest.raises(InputError, match="learns from stage teacher, which has no runs"):
+    with pytest.raises(InputError, match="its teachers are the runs of stage teacher, which has none in this grid"):
         expand("capacity_gap", axes, overrides={}, where="test")
 
 
@@ -125,3 +125,16 @@ def test_a_bad_learning_rate_is_one_line(axes: dict, words: str) -> None:
 def test_every_registered_sweep_has_its_file() -> None:
     found = {path.stem for path in FOLDER.glob("*.yaml")} - {"sizes"}
     assert found == set(SWEEPS)
+
+
+def test_a_stage_with_bases_starts_from_each_run_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = {
+        "base": {"training": {"batch_sequences": 4}},
+        "stages": {"base": {"set": {"keep_weights": True}}, "go_on": {"bases": "base"}},
+    }
+    monkeypatch.setattr("sweeps.grid.read_yaml", lambda path: read_yaml(path) if path.name == "sizes.yaml" else content)
+    axes = {"size": ["6k"], "training.tokens": [50_000], "seed": [0, 1]}
+    runs = expand("scaling", {"base": axes, "go_on": {**axes, "start.optimizer": ["new"]}}, overrides={}, where="test")
+    bases = {run.run_id for run in runs if run.stage == "base"}
+    assert len(bases) == 2
+    assert sorted(run.spec.start.base for run in runs if run.stage == "go_on") == sorted([*bases, *bases])

@@ -34,7 +34,7 @@ def test_students_wait_for_the_shards_of_their_teachers(root: Path) -> None:
     }
     for shard in plan.shards("capacity_gap"):
         teachers = {run.spec.objective.teacher for run in plan.shard("capacity_gap", shard)} - {""}
-        assert set(plan.teachers("capacity_gap", shard)) == {trained_by[teacher] for teacher in teachers}
+        assert set(plan.needs("capacity_gap", shard)) == {trained_by[teacher] for teacher in teachers}
         assert bool(teachers) == shard.startswith("student")
 
 

@@ -12,7 +12,7 @@ from trainer.losses import (
     distillation_loss,
     lm_loss,
     text_loss,
-    window_nats,
+    token_nats,
 )
 from trainer.model import Decoder
 from trainer.spec import ModelSpec
@@ -62,16 +62,16 @@ def test_the_gradient_keeps_its_size_at_high_temperature() -> None:
     torch.testing.assert_close(student.grad, (centred / 11 / 15).detach(), rtol=1e-3, atol=1e-6)
 
 
-def test_window_sums_add_up_to_the_mean_loss() -> None:
+def test_tokens_add_up_to_the_mean_loss() -> None:
     logits = random_logits(0)
-    sums = window_nats(logits, TARGETS)
-    assert sums.shape == (3,)
-    torch.testing.assert_close(sums.sum() / TARGETS.numel(), lm_loss(logits, TARGETS))
+    nats = token_nats(logits, TARGETS)
+    assert nats.shape == TARGETS.shape
+    torch.testing.assert_close(nats.mean(), lm_loss(logits, TARGETS))
 
 
 def test_uniform_bytes_cost_eight_bits_each() -> None:
     logits = torch.zeros(2, 7, 256)
-    nats = float(window_nats(logits, torch.zeros(2, 7, dtype=torch.long)).sum())
+    nats = float(token_nats(logits, torch.zeros(2, 7, dtype=torch.long)).sum())
     assert bits_per_byte(nats, text_bytes=14) == pytest.approx(8)
     assert nats / 14 == pytest.approx(math.log(256))
 

@@ -13,7 +13,7 @@ WSD = ScheduleSpec(kind="wsd", warmup_share=0.0, decay_share=0.25)
 
 def budgets(spec, steps: list[int], **changes: object) -> list[RunSpec]:
     """Specs that differ in their number of steps alone."""
-    base = spec(schedule=WSD, evaluation=EvaluationSpec(tokens=2048, points=1), keep_weights=True, **changes)
+    base = spec(schedule=WSD, evaluation=EvaluationSpec(tokens=2048, factor=3.0), keep_weights=True, **changes)
     return [replace(base, training=TrainingSpec(tokens=n * 8 * 32, batch_sequences=8)) for n in steps]
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from trainer.probes import DivergenceGuard, Evaluate
+from trainer.spec import ScheduleSpec
 
 
 class Scores:
@@ -47,7 +48,7 @@ def test_the_guard_stops_within_its_interval_and_never_without_cause() -> None:
 
 def test_the_training_loss_is_averaged_since_the_last_evaluation_whatever_the_interruptions(spec) -> None:
     losses = [float(loss) for loss in torch.rand(20, generator=torch.Generator().manual_seed(0))]
-    whole, first, second = (Evaluate(spec(), Scores()) for _ in range(3))
+    whole, first, second = (Evaluate(spec(), Scores(), Scores(3.0)) for _ in range(3))
     show(whole, losses)
     show(first, losses[:7])
     second.load_state_dict(first.state_dict())
@@ -58,12 +59,25 @@ def test_the_training_loss_is_averaged_since_the_last_evaluation_whatever_the_in
     expected = [math.fsum(losses[a:b]) / (b - a) for a, b in itertools.pairwise(steps)]
     assert means == pytest.approx(expected, rel=1e-12)
     assert whole.final() == {"loss_nats_per_token": 2.0}
+    on_the_way = [row["value"] for row in whole.rows if row["metric"] == "loss_nats_per_token"][:-1]
+    assert on_the_way == [3.0] * (len(steps) - 2)
+
+
+def test_learning_rates_and_their_sum_stand_beside_the_losses(spec) -> None:
+    chosen = spec(schedule=ScheduleSpec(kind="wsd", warmup_share=0.0, decay_share=0.5, final_share=0.0))
+    evaluate = Evaluate(chosen, Scores(), Scores())
+    show(evaluate, [1.0] * 20)
+    rows = {(row["step"], row["metric"]): row["value"] for row in evaluate.rows}
+    # flat at 0.01 for ten steps, then ten steps on a line to nothing: 1, 0.9, ... 0.1
+    assert rows[16, "learning_rate"] == pytest.approx(0.01 * 0.5)
+    assert rows[20, "learning_rate"] == pytest.approx(0.01 * 0.1)
+    assert rows[20, "learning_rate_sum"] == pytest.approx(0.01 * (10 + 5.5))
 
 
 def test_what_is_not_finite_leaves_no_row(spec) -> None:
-    blind = Evaluate(spec(), Scores(math.nan))
+    blind = Evaluate(spec(), Scores(math.nan), Scores(math.nan))
     show(blind, [1.0] * 20)
     assert blind.final() == {}
-    burst = Evaluate(spec(), Scores())
+    burst = Evaluate(spec(), Scores(), Scores())
     show(burst, [math.inf] + [1.0] * 19)
     assert burst.rows == []

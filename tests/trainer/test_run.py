@@ -2,21 +2,33 @@ import json
 import math
 import multiprocessing
 from pathlib import Path
-from zipfile import ZipFile
 
 import pyarrow.parquet as pq
 import pytest
 import torch
 from filelock import FileLock
+from safetensors.torch import load_file
 
 from curselab.contract import check_record
 from curselab.errors import InputError
-from trainer.checkpoint import Checkpoints
-from trainer.evaluation import evaluation_steps
+from trainer.checkpoint import load_trained
+from trainer.losses import text_loss
+from trainer.optimizer import make_optimizer
 from trainer.run import fingerprint, is_complete, run, run_in_folder
-from trainer.spec import LanguagesText, ModelSpec, ObjectiveSpec, OptimizerSpec, TextSpec, TrainingSpec
+from trainer.spec import (
+    LanguagesText,
+    ModelSpec,
+    ObjectiveSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    StartSpec,
+    TextSpec,
+    TrainingSpec,
+)
+from trainer.stream import make_stream
 from trainer.text import prepare_text
 from trainer.text.languages import entropy_rates
+from trainer.training import prepare
 
 
 def weights(model: torch.nn.Module) -> list[torch.Tensor]:
@@ -77,65 +89,6 @@ def test_a_run_of_other_code_is_not_complete(spec, text, tmp_path: Path) -> None
     assert not is_complete(tmp_path / chosen.run_id, stage="t", marks={**marks, "code_sha256": "0" * 64})
 
 
-class Killed(BaseException):
-    """Stands for a signal that ends the process."""
-
-
-def kill_at_checkpoint(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    original, written = Checkpoints.save, []
-
-    def dying(self, write):
-        original(self, write)
-        written.append(self.path)
-        if len(written) == number:
-            raise Killed
-
-    monkeypatch.setattr(Checkpoints, "save", dying)
-
-
-def start_and_kill(chosen, text, runs: Path, step: int) -> None:
-    """Checkpoint every step, and end as by a signal right after that of ``step``."""
-    with pytest.MonkeyPatch.context() as patch:
-        kill_at_checkpoint(patch, step)
-        with pytest.raises(Killed):
-            run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text, checkpoint_every_s=0.0)
-
-
-@pytest.mark.parametrize("step", [1, 7, 19])
-def test_an_interrupted_run_goes_on_to_the_same_bits(spec, text, tmp_path: Path, step: int) -> None:
-    chosen = spec(keep_weights=True)
-    whole = run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "whole", text=text)
-    start_and_kill(chosen, text, tmp_path / "broken", step)
-    folder = tmp_path / "broken" / chosen.run_id
-    assert (folder / "checkpoint.ckpt").exists()
-    assert not (folder / "summary.json").exists()
-    resumed = run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "broken", text=text)
-    assert resumed == whole
-    assert json.loads((folder / "provenance.json").read_text())["resumed_at_step"] == step
-    for name in ("weights.safetensors", "metrics.parquet", "summary.json"):
-        assert (folder / name).read_bytes() == (tmp_path / "whole" / chosen.run_id / name).read_bytes()
-    assert not (folder / "checkpoint.ckpt").exists()
-
-
-@pytest.mark.parametrize("damage", ["truncate", "flip"])
-def test_a_damaged_checkpoint_starts_the_run_anew(spec, text, tmp_path: Path, damage: str, caplog) -> None:
-    chosen = spec()
-    start_and_kill(chosen, text, tmp_path, 7)
-    file = tmp_path / chosen.run_id / "checkpoint.ckpt"
-    content = bytearray(file.read_bytes())
-    if damage == "truncate":
-        content = content[: len(content) // 2]
-    else:
-        info = max(ZipFile(file).infolist(), key=lambda entry: entry.file_size)
-        # past the record's header, whose padding may hold anything
-        content[info.header_offset + 200 + info.file_size // 2] ^= 0x01
-    file.write_bytes(content)
-    result = run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path, text=text)
-    assert result == run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "whole", text=text)
-    assert json.loads((tmp_path / chosen.run_id / "provenance.json").read_text())["resumed_at_step"] is None
-    assert "damaged checkpoint" in caplog.text
-
-
 def test_divergence_is_a_recorded_outcome(spec, text, tmp_path: Path) -> None:
     wild = spec(optimizer=OptimizerSpec(learning_rate=1e30, grad_clip=0.0), keep_weights=True)
     summary = run_in_folder(wild, sweep="s", stage="t", runs=tmp_path, text=text)
@@ -145,11 +98,15 @@ def test_divergence_is_a_recorded_outcome(spec, text, tmp_path: Path) -> None:
     check_record("runs", summary)
     assert not (tmp_path / wild.run_id / "weights.safetensors").exists()
 
-    orphan = spec(objective=ObjectiveSpec(kind="distill", teacher=wild.run_id))
-    summary = run_in_folder(orphan, sweep="s", stage="t", runs=tmp_path, text=text)
-    assert summary["status"] == "no_teacher"
-    assert summary["loss_nats_per_token"] is None
-    check_record("runs", summary)
+    needs_it = {
+        "no_teacher": spec(objective=ObjectiveSpec(kind="distill", teacher=wild.run_id)),
+        "no_base": spec(start=StartSpec(base=wild.run_id)),
+    }
+    for status, orphan in needs_it.items():
+        summary = run_in_folder(orphan, sweep="s", stage="t", runs=tmp_path, text=text)
+        assert summary["status"] == status
+        assert summary["loss_nats_per_token"] is None
+        check_record("runs", summary)
 
 
 def test_a_student_moves_towards_its_teacher(spec, text, tmp_path: Path) -> None:
@@ -163,6 +120,53 @@ def test_a_student_moves_towards_its_teacher(spec, text, tmp_path: Path) -> None
     assert divergence[-1] < 0.5 * divergence[0]
     plain = run(spec(seed=5), sweep="s", stage="plain", text=text, runs=tmp_path)
     assert result.summary["train_flop"] > plain.summary["train_flop"]
+
+
+def test_a_run_starts_from_the_weights_of_its_base(spec, text, tmp_path: Path) -> None:
+    base = spec(keep_weights=True)
+    ended = run_in_folder(base, sweep="s", stage="base", runs=tmp_path, text=text)
+    still = spec(
+        start=StartSpec(base=base.run_id),
+        optimizer=OptimizerSpec(learning_rate=1e-30, weight_decay=0.0, weight_decay_embedding=0.0),
+    )
+    result = run(still, sweep="s", stage="t", text=text, runs=tmp_path)
+    assert result.summary["base_id"] == base.run_id
+    assert result.summary["loss_nats_per_token"] == ended["loss_nats_per_token"]
+
+
+def test_a_run_goes_on_with_the_moments_of_its_base(spec, text, tmp_path: Path) -> None:
+    base = spec(keep_weights=True, keep_optimizer=True)
+    run_in_folder(base, sweep="s", stage="base", runs=tmp_path, text=text)
+    one = dict(
+        training=TrainingSpec(tokens=8 * 32, batch_sequences=8), schedule=ScheduleSpec(kind="constant", warmup_share=0.0)
+    )
+    kept = run(
+        spec(start=StartSpec(base=base.run_id, optimizer="kept"), **one), sweep="s", stage="t", text=text, runs=tmp_path
+    )
+    _, model = load_trained(tmp_path / base.run_id)
+    optimizer, _ = make_optimizer(spec(**one), model.requires_grad_(True))
+    flat = load_file(tmp_path / base.run_id / "optimizer.safetensors")
+    moments = {n: {key: flat[f"{n}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")} for n in range(len(flat) // 3)}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    text_loss(model, make_stream(spec(**one), prepare(spec(**one), text=text, runs=tmp_path).windows).batch(0)).backward()
+    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+    optimizer.step()
+    assert same_bits(kept.model, model)
+    new = run(spec(start=StartSpec(base=base.run_id), **one), sweep="s", stage="t", text=text, runs=tmp_path)
+    assert not same_bits(new.model, model)
+
+
+def test_a_base_of_another_shape_or_without_moments_is_named(spec, text, tmp_path: Path) -> None:
+    base = spec(keep_weights=True)
+    run_in_folder(base, sweep="s", stage="base", runs=tmp_path, text=text)
+    other = spec(start=StartSpec(base=base.run_id), model=ModelSpec(width=32, depth=1, heads=1, ffn_width=24, context=32))
+    for chosen, words in (
+        (other, "a model of another shape"),
+        (spec(start=StartSpec(base=base.run_id, optimizer="kept")), "holds no state of the optimiser"),
+        (spec(start=StartSpec(base="0123456789ab")), "its base 0123456789ab is not trained"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run(chosen, sweep="s", stage="t", text=text, runs=tmp_path)
 
 
 def test_a_missing_teacher_is_named(spec, text, tmp_path: Path) -> None:
@@ -215,16 +219,6 @@ def test_training_approaches_the_entropy_of_a_known_language_and_never_beats_it(
     floor = facts.entropy_bits_per_byte
     assert floor < trained["loss_bits_per_byte"] + 3 * trained["loss_se_nats_per_token"] / math.log(2)
     assert trained["loss_bits_per_byte"] < 1.25 * floor
-
-
-def test_the_last_step_is_always_evaluated() -> None:
-    for steps in (1, 2, 7, 1000):
-        for points in (1, 2, 6):
-            chosen = evaluation_steps(steps, points)
-            assert chosen[-1] == steps
-            assert chosen == sorted(set(chosen))
-            assert len(chosen) <= points
-            assert chosen[0] >= 1
 
 
 def test_damaged_weights_of_a_teacher_are_named(spec, text, tmp_path: Path) -> None:

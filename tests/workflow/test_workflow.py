@@ -131,7 +131,10 @@ def test_a_folder_of_real_languages_is_one_line_of_configuration(checkout: Check
 
 
 def test_a_truncated_metrics_file_is_named(finished: Checkout) -> None:
-    victim = sorted(finished.folder.glob("results/runs/scaling/*/metrics.parquet"))[0]
+    # a run of the grid: other tests leave runs behind that are not
+    (shard, *_) = sorted(finished.folder.glob("results/shards/scaling/*.json"))
+    run_id = json.loads(shard.read_text())["runs"][0]["run_id"]
+    victim = finished.folder / "results/runs/scaling" / run_id / "metrics.parquet"
     before = victim.read_bytes()
     try:
         victim.write_bytes(before[: len(before) // 2])

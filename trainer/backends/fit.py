@@ -7,14 +7,14 @@ from trainer.training import Training
 
 
 def fit(trainings: Sequence[Training]) -> None:
-    """Train each run to its end, or until its loss is no longer finite; a run without a teacher is left alone.
+    """Train each run to its end, or until its loss is no longer finite; a run whose teacher or base diverged is left alone.
 
     Parameters
     ----------
     trainings : sequence of Training
         Runs of one group of :func:`trainer.sharing.pieces`: they have one backend.
     """
-    ready = [training for training in trainings if training.can_train]
+    ready = [training for training in trainings if training.missing is None]
     if ready:
         (name,) = {backend_of(training.spec) for training in ready}
         backend(name)(ready)

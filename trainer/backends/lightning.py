@@ -26,14 +26,16 @@ def _fit(training: Training) -> None:
     torch.set_num_threads(spec.compute.threads)
     callbacks: list[L.Callback] = [ProbeCallback(training.probes)]
     if training.checkpoints is not None:
-        callbacks.append(CheckpointCallback(training.checkpoints, training.snapshots))
+        callbacks.append(CheckpointCallback(training))
     trainer = L.Trainer(
         accelerator=spec.compute.accelerator,
         devices=spec.compute.devices,
+        strategy=spec.compute.strategy,
         precision=spec.compute.precision,
         max_steps=spec.steps,
         max_epochs=-1,
         gradient_clip_val=spec.optimizer.grad_clip or None,
+        accumulate_grad_batches=spec.training.accumulate,
         deterministic=True,
         use_distributed_sampler=False,
         limit_val_batches=0,
@@ -44,10 +46,10 @@ def _fit(training: Training) -> None:
         enable_model_summary=False,
         callbacks=callbacks,
     )
-    teacher = None if training.teacher is None else training.teacher.model
-    module = LanguageModule(spec, training.model, training.windows, teacher)
     start = training.start()
     with warnings.catch_warnings():
         # raised inside Lightning 2.6 under torch 2.13, nothing that a caller can change
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        trainer.fit(module, ckpt_path=None if start is None else start[0], weights_only=True)
+        trainer.fit(LanguageModule(training), ckpt_path=None if start is None else start[0], weights_only=True)
+    if spec.keep_optimizer:
+        training.final_moments = trainer.optimizers[0].state_dict()["state"]

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from trainer.checkpoint import save_state
-from trainer.objective import objective_loss, teacher_logits
+from trainer.objective import objective_loss, seed_dropout, teacher_logits
 from trainer.optimizer import make_optimizer
-from trainer.stream import StepStream
+from trainer.stream import make_stream
 from trainer.training import Training
 
 
@@ -31,14 +31,28 @@ def fit(trainings: Sequence[Training]) -> None:
     device = torch.device("cuda" if spec.compute.accelerator == "gpu" else "cpu")
     teacher_model = None if teacher is None or teacher.model is None else teacher.model.to(device)
     steppers = [Stepper(training, device) for training in trainings]
-    stream = StepStream(trainings[0].windows, spec.training.batch_sequences, seed=spec.seed)
+    stream, parts = make_stream(spec, trainings[0].windows), spec.training.accumulate
     while active := [stepper for stepper in steppers if not stepper.done]:
         step = min(stepper.step for stepper in active)
-        batch = stream.batch(step).to(device)
-        taught = teacher_logits(teacher_model, batch)
-        for stepper in active:
-            if stepper.step == step:
-                stepper.train(batch, taught)
+        now = [stepper for stepper in active if stepper.step == step]
+        for number in range(step * parts, (step + 1) * parts):
+            batch = stream.batch(number).to(device)
+            taught = teacher_logits(teacher_model, batch)
+            for stepper in now:
+                stepper.learn(number, batch, taught)
+        for stepper in now:
+            stepper.finish_step()
+        _stop_if_asked(steppers)
+
+
+def _stop_if_asked(steppers: Sequence["Stepper"]) -> None:
+    """Write every run's state and let the signal through, where the process was asked to stop."""
+    checkpoints = steppers[0].training.checkpoints
+    if checkpoints is not None and checkpoints.signals.asked:
+        for stepper in steppers:
+            if not stepper.done:
+                stepper.save_checkpoint()
+        checkpoints.signals.deliver()
 
 
 class Stepper:
@@ -55,9 +69,12 @@ class Stepper:
         self.step = 0
         """Optimiser steps done."""
         self.model = training.model.to(device).train()
-        self.optimizer, self.scheduler = make_optimizer(training.spec, self.model)
+        if training.spec.compute.compile:
+            self.model.compile()
+        self.optimizer, self.scheduler = make_optimizer(training.spec, self.model, training.moments)
         # in the optimiser's order, which decides the last bit of the gradient's norm
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self._losses: list[Tensor] = []
         start = training.start()
         if start is not None:
             self._load(start[1])
@@ -67,33 +84,55 @@ class Stepper:
         """No step is left, or the loss is no longer finite."""
         return self.step >= self.training.spec.steps or self.training.probes.guard.stop
 
-    def train(self, batch: Tensor, taught: Tensor | None) -> None:
-        """Do one optimiser step on token ids (batch, context + 1) and, for a student, its teacher's logits."""
+    def learn(self, number: int, batch: Tensor, taught: Tensor | None) -> None:
+        """Add the gradient of batch ``number`` of the run.
+
+        Parameters
+        ----------
+        number : int
+        batch : Tensor (batch, context + 1)
+            Token ids.
+        taught : Tensor (batch, context, vocab_size) or None
+            The teacher's logits, for a student.
+        """
         spec = self.training.spec
-        self.optimizer.zero_grad()
+        seed_dropout(spec, number)
         loss = objective_loss(spec.objective, self.model, batch, taught)
-        loss.backward()
+        self._losses.append(loss.detach())
+        (loss / spec.training.accumulate).backward()
+
+    def finish_step(self) -> None:
+        """Move the weights by the gradients since the last step."""
+        spec = self.training.spec
         if spec.optimizer.grad_clip:
             torch.nn.utils.clip_grad_norm_(self._parameters, spec.optimizer.grad_clip)
         self.optimizer.step()
+        self.optimizer.zero_grad()
         self.scheduler.step()
         self.step += 1
-        self.training.probes.after_step(self.step, loss.detach(), self.model)
-        if not self.done:
+        self.training.probes.after_step(self.step, torch.stack(self._losses).mean(), self.model)
+        self._losses = []
+        if self.done:
+            self.training.final_moments = self.optimizer.state_dict()["state"] if spec.keep_optimizer else None
+        else:
             self._save_what_is_due()
+
+    def save_checkpoint(self) -> None:
+        """Write the state to go on from."""
+        checkpoints = self.training.checkpoints
+        assert checkpoints is not None
+        checkpoints.save(lambda path: self._write(path, self.training.marks(checkpoints.path)))
 
     def _save_what_is_due(self) -> None:
         snapshot = self.training.snapshots.get(self.step)
         if snapshot is not None:
-            save_state(self._write, snapshot)
-        checkpoints = self.training.checkpoints
-        if checkpoints is not None and checkpoints.due():
-            checkpoints.save(self._write)
+            save_state(lambda path: self._write(path, self.training.marks(snapshot)), snapshot)
+        if self.training.checkpoints is not None and self.training.checkpoints.due():
+            self.save_checkpoint()
 
-    def _write(self, path: Path) -> None:
-        assert self.training.checkpoints is not None
+    def _write(self, path: Path, marks: dict[str, str]) -> None:
         state = {
-            "fingerprint": self.training.checkpoints.fingerprint,
+            "fingerprint": marks,
             "global_step": self.step,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),

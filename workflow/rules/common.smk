@@ -33,12 +33,12 @@ wildcard_constraints:
 def shard_inputs(wildcards):
     sweep, shard = wildcards.law, wildcards.shard
     texts = expand("results/text/{text_id}", text_id=PLAN.text_ids(sweep, shard))
-    teachers = expand(
+    needed = expand(
         "results/shards/{law}/{shard}.json",
         law=sweep,
-        shard=PLAN.teachers(sweep, shard),
+        shard=PLAN.needs(sweep, shard),
     )
-    return texts + teachers
+    return texts + needed
 
 
 def law_caption(wildcards):
