@@ -20,11 +20,12 @@ from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.backends import backend, fit
 from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights, sha256_of
+from trainer.model import Decoder
 from trainer.provenance import code_hash, git_state, versions
 from trainer.records import metrics_table, write_metrics
 from trainer.sharing import backend_of
 from trainer.signals import held_signals
-from trainer.spec import PlannedRun, RunSpec
+from trainer.spec import ModelSpec, PlannedRun, RunSpec
 from trainer.strict import to_mapping
 from trainer.text.prepared import PreparedText
 from trainer.training import RunResult, Training, prepare
@@ -53,6 +54,7 @@ def warm_up(specs: Iterable[RunSpec], texts: Iterable[PreparedText]) -> None:
     """Do once what every run needs and caches: imports, hashes, the state of the checkout. Forked children inherit it."""
     for name in sorted({backend_of(spec) for spec in specs}):
         backend(name)
+    Decoder(ModelSpec(width=2, depth=1, heads=1, ffn_width=2), 2, seed=0)  # torch imports its compiler for the first model
     for text in texts:
         fingerprint(text)
     git_state()

@@ -100,7 +100,8 @@ class Training:
             "eval_bytes": self.probes.evaluate.validation.bytes,
         }
         ordered = {name: summary[name] for name in table("runs").names}
-        metrics = [{"sweep": sweep, "run_id": spec.run_id, **row} for row in self.probes.evaluate.rows]
+        run_id = spec.run_id
+        metrics = [{"sweep": sweep, "run_id": run_id, **row} for row in self.probes.evaluate.rows]
         return RunResult(ordered, metrics, self.model if status == "ok" else None, self.resumed_at_step)
 
 
