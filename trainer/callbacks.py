@@ -1,6 +1,8 @@
 """What Lightning calls during a fit: the probes, then the checkpoints."""
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -27,8 +29,10 @@ class ProbeCallback(L.Callback):
         self._losses.append(outputs["loss"])
         if len(self._losses) < trainer.accumulate_grad_batches:
             return
-        self.probes.after_step(trainer.global_step, torch.stack(self._losses).mean(), pl_module.model)
+        # over all devices, so that they stop together
+        loss = cast(Tensor, trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
         self._losses = []
+        self.probes.after_step(trainer.global_step, loss, pl_module.model)
         trainer.should_stop |= self.probes.guard.stop
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,11 +69,18 @@ class CheckpointCallback(L.Callback):
         snapshot = self.training.snapshots.get(trainer.global_step)
         if snapshot is not None:
             self._marks = self.training.marks(snapshot)
-            save_state(trainer.save_checkpoint, snapshot)
-        if self.checkpoints.due():
+            self._save(trainer, lambda write: save_state(write, snapshot))
+        if trainer.strategy.reduce_boolean_decision(self.checkpoints.due(), all=False):
             self._marks = self.training.marks(self.checkpoints.path)
-            self.checkpoints.save(trainer.save_checkpoint)
+            self._save(trainer, self.checkpoints.save)
             self.checkpoints.signals.deliver()
+
+    def _save(self, trainer: L.Trainer, keep: Callable[[Callable[[Path], object]], None]) -> None:
+        """Gather the state from all devices, and have the first one write it."""
+        if trainer.is_global_zero:
+            keep(trainer.save_checkpoint)
+        else:
+            trainer.save_checkpoint(self.checkpoints.path)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Mark what the checkpoint depends on."""

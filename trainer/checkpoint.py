@@ -162,11 +162,11 @@ def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
         log.warning(
             "%s: damaged checkpoint (%s); the run goes on from an earlier one or its beginning", path, _first_line(error)
         )
-        path.unlink()
+        path.unlink(missing_ok=True)  # several devices may find it so
         return None
     if checkpoint.get("fingerprint") != fingerprint:
         log.warning("%s: a checkpoint of another run, of other code or on other text; the run starts anew", path)
-        path.unlink()
+        path.unlink(missing_ok=True)
         return None
     return checkpoint
 

@@ -49,7 +49,7 @@ class Validation:
         self.bytes = int(np.asarray(token_bytes)[self.batch[:, 1:].numpy()].sum())
         self._document = _documents(windows, numbers, end)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode, which models in parts do not allow
     def nats(self, model: Decoder) -> NDArray[np.float64]:
         """Cross-entropy of every scored token in nats, (n_windows, context)."""
         device = model.embedding.weight.device

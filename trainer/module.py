@@ -3,6 +3,7 @@
 import lightning as L
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.distributed.fsdp import fully_shard
 
 from trainer.objective import objective_loss, seed_dropout, teacher_logits
 from trainer.optimizer import make_optimizer
@@ -28,6 +29,13 @@ class LanguageModule(L.LightningModule):
         self._first_step = 0
         if self.spec.compute.compile:
             self.model.compile()
+
+    def configure_model(self) -> None:
+        """Share the model out among the devices, block by block, where the spec asks for it."""
+        if self.spec.compute.strategy == "fsdp":
+            mesh = self.device_mesh["data_parallel"]  # type: ignore[index]
+            for block in (*self.model.blocks, self.model):
+                fully_shard(block, mesh=mesh)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Loss in nats/token of token ids (batch, context + 1)."""

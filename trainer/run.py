@@ -20,6 +20,7 @@ from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.backends import backend, fit
 from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights, sha256_of
+from trainer.devices import is_leader
 from trainer.model import Decoder
 from trainer.provenance import code_hash, git_state, versions
 from trainer.records import metrics_table, write_metrics
@@ -163,8 +164,9 @@ def run_together(
                 if is_complete(folder, stage=run.stage, marks=marks):
                     outcomes[run.run_id] = Outcome(json.loads((folder / "summary.json").read_text()))
                     continue
-                (folder / "summary.json").unlink(missing_ok=True)
-                write_json(folder / "spec.json", to_mapping(run.spec))
+                if is_leader(run.spec.compute):
+                    (folder / "summary.json").unlink(missing_ok=True)
+                    write_json(folder / "spec.json", to_mapping(run.spec))
                 checkpoints = Checkpoints(
                     folder / "checkpoint.ckpt", every_s=checkpoint_every_s, fingerprint=marks, signals=signals
                 )
@@ -188,6 +190,9 @@ def run_together(
 @contextmanager
 def _only_here(spec: RunSpec, folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
+    if not is_leader(spec.compute):
+        yield
+        return
     try:
         with FileLock(folder / "lock", timeout=0):
             yield
@@ -201,6 +206,8 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
     """Write a finished run's files; ``marks`` go into the provenance."""
     spec = run.spec
     result = training.result(sweep=run.sweep, stage=run.stage)
+    if not is_leader(spec.compute):
+        return result.summary
     weights, moments = folder / "weights.safetensors", folder / MOMENTS
     if spec.keep_weights and result.model is not None:
         save_weights(result.model, weights)

@@ -9,6 +9,7 @@ import torch
 from curselab.errors import InputError
 from curselab.files import write_json
 from trainer.allocator import keep_freed_memory
+from trainer.devices import is_leader
 from trainer.pieces import Piece, pieces
 from trainer.pool import Send, run_pieces
 from trainer.progress import Progress
@@ -58,6 +59,8 @@ def train_shard(
         for file in {file for files in snapshots.values() for file in files.values()}:
             file.unlink(missing_ok=True)
 
+    computes = [run.spec.compute for run in planned]
+    leads = all(map(is_leader, computes))
     unheard = {run.run_id for run in planned}
     failed: list[PlannedRun] = []
 
@@ -67,12 +70,12 @@ def train_shard(
         if outcome.summary is None:
             failed.append(run)
             progress.fails(run, outcome.error)
-        else:
+        elif leads:
             progress.ends(run, outcome.summary, outcome.seconds)
 
-    longest_first = sorted(pieces(planned), key=lambda piece: -sum(map(progress.expected_flop, piece.runs)))
-    # a process that uses CUDA cannot fork, and Apple's libraries cannot be used after a fork
-    fork = sys.platform == "linux" and all(run.spec.compute.accelerator == "cpu" for run in planned)
+    longest_first = sorted(pieces(planned, workers=workers), key=lambda piece: -sum(map(progress.expected_flop, piece.runs)))
+    # no fork for a process that uses CUDA or starts others for its devices, nor with Apple's libraries
+    fork = sys.platform == "linux" and all(compute.accelerator == "cpu" and compute.devices == 1 for compute in computes)
     for failure in run_pieces(longest_first, work, workers=workers, receive=receive, fork=fork):
         for run in failure.piece.runs:
             if run.run_id in unheard:
@@ -81,4 +84,5 @@ def train_shard(
     if failed:
         raise InputError(f"shard {name} of {planned[0].sweep}: {len(failed)} of {len(planned)} runs could not be trained")
     records = [{"run_id": run.run_id, "stage": run.stage} for run in sorted(planned, key=lambda run: run.run_id)]
-    write_json(out, {"sweep": planned[0].sweep, "shard": name, "runs": records})
+    if leads:
+        write_json(out, {"sweep": planned[0].sweep, "shard": name, "runs": records})

@@ -321,7 +321,7 @@ class ComputeSpec:
     threads: int = 1
     """Threads of one process on a CPU."""
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    """How several devices share the work (Lightning's names)."""
+    """How several devices share the work: ``ddp`` has the model on each, ``fsdp`` a part of it (PyTorch's second FSDP)."""
     compile: bool = False
     """Compile the model (``torch.compile``): pays on a GPU, not on a CPU (docs/log.md)."""
     backend: Literal["auto", "lightning", "lockstep", "packed"] = "auto"
@@ -332,7 +332,6 @@ class ComputeSpec:
         require(self.threads >= 1, "threads", self.threads, "1 or more")
         alone = self.backend in ("auto", "lightning") or self.devices == 1
         require(alone, "backend", self.backend, "lightning or auto (several devices)")
-        require(self.strategy != "fsdp" or self.accelerator == "gpu", "strategy", self.strategy, "auto or ddp (on a CPU)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import lightning as L
 import torch
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from trainer.callbacks import CheckpointCallback, ProbeCallback
+from trainer.model import Decoder
 from trainer.module import LanguageModule
+from trainer.spec import ComputeSpec
 from trainer.training import Training
 
 # per-run notices of Lightning say nothing that a spec does not; a thousand runs repeat them a thousand times
@@ -30,7 +34,7 @@ def _fit(training: Training) -> None:
     trainer = L.Trainer(
         accelerator=spec.compute.accelerator,
         devices=spec.compute.devices,
-        strategy=spec.compute.strategy,
+        strategy=_strategy(spec.compute),
         precision=spec.compute.precision,
         max_steps=spec.steps,
         max_epochs=-1,
@@ -51,5 +55,22 @@ def _fit(training: Training) -> None:
         # raised inside Lightning 2.6 under torch 2.13, nothing that a caller can change
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         trainer.fit(LanguageModule(training), ckpt_path=None if start is None else start[0], weights_only=True)
+    if spec.compute.strategy == "fsdp":
+        training.model = _gathered(training)
     if spec.keep_optimizer:
         training.final_moments = trainer.optimizers[0].state_dict()["state"]
+
+
+def _strategy(compute: ComputeSpec) -> str | ModelParallelStrategy:
+    if compute.strategy != "fsdp":
+        return compute.strategy
+    return ModelParallelStrategy(data_parallel_size=compute.devices, tensor_parallel_size=1, save_distributed_checkpoint=False)
+
+
+def _gathered(training: Training) -> Decoder:
+    """The whole model, from the parts that the devices hold."""
+    parts = get_model_state_dict(training.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    whole = Decoder(training.spec.model, training.text.vocab_size, seed=training.spec.seed)
+    if parts:  # on the first device alone
+        whole.load_state_dict(parts)
+    return whole
