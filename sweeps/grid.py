@@ -117,7 +117,8 @@ def _set_learning_rate(mapping: dict[str, Any], factor: object, where: str) -> N
         return  # reading the spec will refuse it
     rate, place = optimizer.setdefault("learning_rate", _ladder()["learning_rate"]), f"{where}.optimizer"
     if isinstance(rate, Mapping):
-        rate = read_rule(rate, where=place).rate(_model(mapping, where))
+        training = from_mapping(TrainingSpec, mapping.get("training"), where=f"{where}.training")
+        rate = read_rule(rate, where=place).rate(_model(mapping, where), training.tokens)
     elif factor is None:
         return
     else:

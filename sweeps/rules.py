@@ -1,4 +1,4 @@
-"""Learning rates by rule: how the peak rate of AdamW follows from the shape of a model.
+"""Learning rates by rule: how the peak rate of AdamW follows from the shape of a model and the length of its training.
 
 A rule is plain data with a method ``rate``; YAML names it by its ``kind``, as in
 ``learning_rate: {kind: inverse_width_depth, base: 0.5}``. A new rule is a class below and its name in :data:`Rule`. One rate
@@ -19,24 +19,33 @@ from trainer.strict import from_mapping, require
 class LearningRateRule(Protocol):
     """What a rule must do."""
 
-    def rate(self, model: ModelSpec) -> float:
-        """Peak learning rate of a model."""
+    def rate(self, model: ModelSpec, tokens: int) -> float:
+        """Peak learning rate of a model that is trained on so many tokens."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InverseWidthDepth:
-    """``base / (width x depth)``: muP's scaling of width for hidden matrices, and the same for depth (docs/log.md)."""
+    """``base / (width x depth) x (tokens / horizon)^exponent``.
+
+    Width is muP's scaling for hidden matrices, depth is measured (docs/log.md). Longer training at one batch wants lower
+    rates (Bjorck et al. 2024, arXiv:2409.19913).
+    """
 
     base: float
+    horizon: int = 1
+    """Tokens at which the rate is ``base / (width x depth)``."""
+    exponent: float = 0.0
+    """Of the tokens; 0 gives every length the same rate, which runs that share a trunk must have."""
     kind: Literal["inverse_width_depth"] = "inverse_width_depth"
 
     def __post_init__(self) -> None:
         require(self.base > 0, "base", self.base, "a number above 0")
+        require(self.horizon > 0, "horizon", self.horizon, "a number of tokens above 0")
 
-    def rate(self, model: ModelSpec) -> float:
-        """Peak learning rate of a model."""
-        return self.base / (model.width * model.depth)
+    def rate(self, model: ModelSpec, tokens: int) -> float:
+        """Peak learning rate of a model that is trained on so many tokens."""
+        return float(self.base / (model.width * model.depth) * (tokens / self.horizon) ** self.exponent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +58,8 @@ class InverseWidth:
     def __post_init__(self) -> None:
         require(self.base > 0, "base", self.base, "a number above 0")
 
-    def rate(self, model: ModelSpec) -> float:
-        """Peak learning rate of a model."""
+    def rate(self, model: ModelSpec, tokens: int) -> float:
+        """Peak learning rate of a model that is trained on so many tokens."""
         return self.base / model.width
 
 
@@ -71,8 +80,8 @@ class PowerOfParameters:
         require(self.base > 0, "base", self.base, "a number above 0")
         require(self.reference > 0, "reference", self.reference, "a number of parameters above 0")
 
-    def rate(self, model: ModelSpec) -> float:
-        """Peak learning rate of a model."""
+    def rate(self, model: ModelSpec, tokens: int) -> float:
+        """Peak learning rate of a model that is trained on so many tokens."""
         # non-embedding parameters do not depend on the vocabulary
         return float(self.base * (count_parameters(model, 1).non_embedding / self.reference) ** self.exponent)
 

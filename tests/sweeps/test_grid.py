@@ -75,15 +75,20 @@ def test_sizes_are_named_by_their_non_embedding_parameters() -> None:
 
 
 def rates(**axes: list) -> list[float]:
-    return [spec.optimizer.learning_rate for spec in scaling(**{"training.tokens": [10_000], **axes})]
+    return [spec.optimizer.learning_rate for spec in scaling(**{"training.tokens": [524_288], **axes})]
 
 
 def test_sizes_take_the_rate_of_the_ladders_rule_and_large_ones_their_own() -> None:
-    assert rates(size=["6k", "14k", "101k", "201k", "85m"]) == [0.01562, 0.01042, 0.003906, 0.001953, 0.0006]
+    assert rates(size=["6k", "14k", "101k", "201k", "85m"]) == [0.0125, 0.008333, 0.003125, 0.001563, 0.0006]
+
+
+def test_longer_runs_take_the_lower_rates_of_the_ladders_rule() -> None:
+    short, long = rates(size=["6k"], **{"training.tokens": [524_288, 2_097_152]})
+    assert (short, long) == (0.0125, pytest.approx(0.0125 * 4**-0.22, rel=1e-3))
 
 
 def test_a_factor_multiplies_the_rate_of_a_rule_and_a_number_alike() -> None:
-    assert rates(size=["101k", "85m"], learning_rate_factor=[0.5, 1, 2]) == [0.001953, 0.003906, 0.007812, 3e-4, 6e-4, 1.2e-3]
+    assert rates(size=["101k", "85m"], learning_rate_factor=[0.5, 1, 2]) == [0.001563, 0.003125, 0.00625, 3e-4, 6e-4, 1.2e-3]
     number = {"size": ["6k"], "optimizer.learning_rate": [0.001], "learning_rate_factor": [0.5, 4]}
     assert rates(**number) == [0.0005, 0.004]
 
