@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analysis.decisions.sensitivity import sensitivity
     from analysis.laws.capacity_gap import fit_capacity_gap
     from analysis.laws.general import custom_law
+    from analysis.laws.learning_rate import fit_learning_rate
     from analysis.laws.scaling import fit_scaling_law
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "custom_law",
     "fit_capacity_gap",
     "fit_isoflop",
+    "fit_learning_rate",
     "fit_scaling_law",
     "optimal",
     "plan",
@@ -36,6 +38,7 @@ _HOME = {
     "custom_law": "analysis.laws.general",
     "fit_capacity_gap": "analysis.laws.capacity_gap",
     "fit_isoflop": "analysis.decisions.isoflop",
+    "fit_learning_rate": "analysis.laws.learning_rate",
     "fit_scaling_law": "analysis.laws.scaling",
     "optimal": "analysis.decisions.allocate",
     "plan": "analysis.decisions.plan",

@@ -81,6 +81,24 @@ def _bound(row: Mapping[Hashable, Any]) -> str:
     return next((f", ${sign}$ {short(row[side])}" for side, sign in sides if pd.notna(row[side])), "")
 
 
+def rate_table(sizes: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Lay out the sizes of the learning-rate law (columns of ``LearningRateFit.frame``)."""
+    rows = []
+    for row in sizes.to_dict("records"):
+        known, cost = row["status"] == "ok", short(row["cost_percent"], 2)
+        between = interval(row["cost_lower_percent"], row["cost_upper_percent"])
+        rows.append(
+            {
+                "Size (parameters)": short(row["size"]),
+                "Rule's rate": short(row["chosen"]),
+                rf"Rule's cost (\%), {100 * level:g}\% interval": f"{cost} {between}",
+                "Best rate": short(row["optimum"]) if known else f"{NOT_IDENTIFIED} ({row['reasons']})".replace("_", " "),
+                rf"{100 * level:g}\% interval": interval(row["lower"], row["upper"]) if known else "--",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def to_latex(table: pd.DataFrame, note: str) -> str:
     """Write a table in booktabs style with a note under it."""
     text = table.style.hide(axis="index").to_latex(hrules=True, column_format="l" * len(table.columns))
@@ -93,6 +111,9 @@ def latex(fit: Any) -> str:
     note = f"{counts.n_runs} runs, {counts.n_diverged} diverged, up to {counts.n_seeds} seeds a setting."
     if fit.law == "capacity_gap":
         return to_latex(student_table(fit.frame(), fit.level), f"{note} {_law_over_students(fit.across)}")
+    if fit.law == "learning_rate":
+        verdict = rf"That the rule costs less than {100 * fit.tolerance:g}\% of the loss is {fit.verdict}."
+        return to_latex(rate_table(fit.frame(), fit.level), f"{note} {verdict}")
     return to_latex(parameter_table(fit.frame(), fit.level), note)
 
 

@@ -108,7 +108,7 @@ def collect(
 def fit(
     runs: Annotated[Path, typer.Argument(help="Table of runs, parquet or CSV.")],
     law: Annotated[
-        str, typer.Option(help="Law to fit: scaling or capacity_gap of the workflow; or a form, such as chinchilla.")
+        str, typer.Option(help="Law to fit: a law of the workflow, such as scaling; or a form, such as chinchilla.")
     ],
     out: Annotated[Path | None, typer.Option(help="JSON file for the fit.")] = None,
     params: Annotated[str, typer.Option(help="Column of a form: parameters.")] = "params",

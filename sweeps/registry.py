@@ -8,7 +8,7 @@ from ruamel.yaml.error import YAMLError
 
 from curselab.errors import InputError
 
-SWEEPS = ("scaling", "capacity_gap")
+SWEEPS = ("scaling", "capacity_gap", "learning_rate")
 FOLDER = Path(__file__).parent
 
 

@@ -43,6 +43,13 @@ LAWS = {
             "CapacityGapFit",
             "params_non_embedding and loss of student and teacher, seed; objective distill, and lm of stage plain",
         ),
+        Law(
+            "learning_rate",
+            "analysis.laws.learning_rate",
+            "fit_learning_rate",
+            "LearningRateFit",
+            "params_non_embedding, learning_rate, loss_nats_per_token, seed; stage chosen for the rule's rate",
+        ),
     )
 }
 

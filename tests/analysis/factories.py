@@ -126,3 +126,39 @@ def capacity_gap_runs(
                 )
             records.append(record(len(records), **shared, stage="plain", seed=s, loss_nats_per_token=2.32 + effects[s]))
     return frame(records)
+
+
+def learning_rate_runs(
+    sizes: tuple[int, ...] = (6_000,),
+    *,
+    factors: tuple[float, ...] = (1 / 3, 1, 3),
+    best: float = 0.8,
+    bend: float = 0.1,
+    noise: tuple[float, ...] = (0.01, 0.01, 0.01),
+    seeds: int = 4,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Runs around a rule's rate from L = 2.5 + bend ln(rate / best)^2, the same seeds at every rate.
+
+    ``best`` is a multiple of the rule's rate; each rate has its own ``noise``, beside a seed's effect that all rates share.
+    """
+    rng = np.random.default_rng(seed)
+    records = []
+    for size in sizes:
+        chosen = float(f"{2 / size**0.5:.4g}")
+        for s, effect in enumerate(0.1 * rng.standard_normal(seeds)):
+            for factor, sigma in zip(factors, noise, strict=True):
+                loss = 2.5 + bend * np.log(factor / best) ** 2 + effect + sigma * rng.standard_normal()
+                records.append(
+                    record(
+                        len(records),
+                        sweep="learning_rate",
+                        stage="chosen" if factor == 1 else "bracket",
+                        params_non_embedding=size,
+                        params_total=size + 8192,
+                        learning_rate=chosen * factor,
+                        seed=s,
+                        loss_nats_per_token=float(loss),
+                    )
+                )
+    return frame(records)

@@ -3,10 +3,11 @@ import pytest
 
 from analysis.fit import fit_file
 from analysis.laws.capacity_gap import fit_capacity_gap
+from analysis.laws.learning_rate import fit_learning_rate
 from analysis.laws.scaling import fit_runs
 from analysis.tables import interval, latex, short, with_uncertainty, write_table
 from curselab.contract import check_frame
-from tests.analysis.factories import capacity_gap_runs, scaling_runs
+from tests.analysis.factories import capacity_gap_runs, learning_rate_runs, scaling_runs
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,18 @@ def test_what_is_not_identified_shows_no_number():
     gap = latex(fit_capacity_gap(capacity_gap_runs(ratios=2.0 ** np.arange(0, 2.6, 0.5)), bootstrap=200))
     assert "not identified, $>$" in gap
     assert "Law over students not identified: 0 of 1 students" in gap
+
+
+def test_the_rule_s_cost_and_the_verdict_on_it_are_in_the_table():
+    fit = fit_learning_rate(learning_rate_runs((6_000, 25_000)), bootstrap=200)
+    size = fit.sizes[0]
+    row = next(line for line in latex(fit).splitlines() if line.startswith("6000 &"))
+    assert f"& {short(size.optimum)} & {interval(size.lower, size.upper)} " in row
+    assert f"& {short(100 * size.cost, 2)} {interval(100 * size.cost_lower, 100 * size.cost_upper)} &" in row
+    assert r"costs less than 1\% of the loss is shown." in latex(fit)
+    unknown = latex(fit_learning_rate(learning_rate_runs(seeds=2), bootstrap=0))
+    assert "not identified (few seeds)" in unknown
+    assert "is open." in unknown
 
 
 def test_a_table_is_written_from_a_fit_file(tmp_path):

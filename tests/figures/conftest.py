@@ -3,8 +3,9 @@ import pytest
 from matplotlib.text import Text
 
 from analysis.laws.capacity_gap import fit_capacity_gap
+from analysis.laws.learning_rate import fit_learning_rate
 from analysis.laws.scaling import fit_runs
-from tests.analysis.factories import capacity_gap_runs, scaling_runs
+from tests.analysis.factories import capacity_gap_runs, learning_rate_runs, scaling_runs
 
 FOUR = (198_000_000, 546_000_000, 1_820_000_000, 7_750_000_000)
 
@@ -29,6 +30,22 @@ def no_gap():
     """A fit of miniature students where nothing is identified, and its runs."""
     runs = capacity_gap_runs((6000, 12000, 25000), ratios=2.0 ** np.arange(5), noise=0.02, loss=lambda s, d, t: 2.3)
     return fit_capacity_gap(runs, bootstrap=200), runs
+
+
+@pytest.fixture(scope="session")
+def rates():
+    """A fit where all sizes are identified, and its runs."""
+    runs = learning_rate_runs((6_000, 25_000, 101_000))
+    return fit_learning_rate(runs, bootstrap=200), runs
+
+
+@pytest.fixture(scope="session")
+def no_rates():
+    """A fit where nothing is identified, one size for its diverged runs, and its runs."""
+    runs = learning_rate_runs((6_000, 25_000, 101_000), bend=0.0, noise=(0.05,) * 3, seed=1)
+    lost = runs["params_non_embedding"] == 6_000
+    runs = runs.assign(status=np.where(lost, "diverged", "ok"), loss_nats_per_token=runs["loss_nats_per_token"].mask(lost))
+    return fit_learning_rate(runs, bootstrap=200), runs
 
 
 @pytest.fixture
