@@ -17,7 +17,8 @@ from curselab.errors import InputError
 from curselab.files import write_with
 from trainer.model import Decoder
 from trainer.signals import HeldSignals
-from trainer.spec import RunSpec
+from trainer.spec import ModelSpec, RunSpec
+from trainer.strict import from_mapping
 
 MOMENTS = "optimizer.safetensors"
 
@@ -100,10 +101,12 @@ def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:
     spec_file, weights = folder / "spec.json", folder / "weights.safetensors"
     if not (folder / "summary.json").exists() or not weights.exists():
         raise InputError(f"{folder}: no trained weights there; train that run first (its spec needs keep_weights: true)")
-    if sha256_of(weights) != json.loads((folder / "provenance.json").read_text())["weights_sha256"]:
+    provenance = json.loads((folder / "provenance.json").read_text())
+    if sha256_of(weights) != provenance["weights_sha256"]:
         raise InputError(f"{weights}: damaged weights; delete {folder} and train it again")
     spec = RunSpec.from_mapping(json.loads(spec_file.read_text()), where=str(spec_file))
-    model = Decoder(spec.model, spec.text.tokenizer.vocab_size, seed=spec.seed)
+    shape = from_mapping(ModelSpec, provenance["model"], where=str(folder / "provenance.json"))
+    model = Decoder(shape, spec.text.tokenizer.vocab_size, seed=spec.seed)
     safetensors.torch.load_model(model, str(weights))
     return spec, model
 

@@ -43,8 +43,8 @@ def count_parameters(model: ModelSpec, vocab_size: int) -> Parameters:
         embedding=vocab_size * model.width,
         positions=model.context * model.width if model.positions == "learned" else 0,
         head=0 if model.tie_embeddings else vocab_size * model.width,
-        attention=4 * model.width**2 * model.depth,
-        ffn=(3 if model.ffn == "swiglu" else 2) * model.width * model.ffn_width * model.depth,
+        attention=4 * model.width * model.features_per_head * sum(model.heads_by_block),
+        ffn=(3 if model.ffn == "swiglu" else 2) * model.width * sum(model.ffn_widths_by_block),
         norms=model.width * (2 * model.depth + 1),
     )
 
@@ -57,21 +57,23 @@ def forward_flop_per_token(model: ModelSpec, vocab_size: int) -> int:
     """
     counts = count_parameters(model, vocab_size)
     weights = counts.attention + counts.ffn + vocab_size * model.width
-    attention_scores = 2 * model.context * model.width * model.depth
+    attention_scores = 2 * model.context * model.features_per_head * sum(model.heads_by_block)
     return 2 * (weights + attention_scores)
 
 
-def train_flop(spec: RunSpec, *, teacher: ModelSpec | None = None) -> float:
+def train_flop(spec: RunSpec, *, model: ModelSpec | None = None, teacher: ModelSpec | None = None) -> float:
     """FLOP of a whole run: three forward passes a token (one forward, two for backward), and one of the teacher's.
 
     Parameters
     ----------
     spec : RunSpec
+    model : ModelSpec, optional
+        The shape that is trained, where pruning has changed that of the spec.
     teacher : ModelSpec, optional
         The teacher's shape when the objective is distillation.
     """
     vocab_size = spec.text.tokenizer.vocab_size
-    per_token = 3 * forward_flop_per_token(spec.model, vocab_size)
+    per_token = 3 * forward_flop_per_token(model or spec.model, vocab_size)
     if teacher is not None:
         per_token += forward_flop_per_token(teacher, vocab_size)
     return float(per_token * spec.steps * spec.tokens_per_step)

@@ -34,14 +34,14 @@ class Decoder(nn.Module):
         super().__init__()
         self.spec = spec
         self.embedding = skip_init(nn.Embedding, vocab_size, spec.width)
-        self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.depth))
+        self.blocks = nn.ModuleList(Block(spec, number) for number in range(spec.depth))
         self.norm = norm(spec)
         self.head = matrix(spec.width, vocab_size)
         if spec.tie_embeddings:
             self.head.weight = self.embedding.weight
         if spec.positions == "learned":
             self.position = skip_init(nn.Embedding, spec.context, spec.width)
-        cosine, sine = rotary_table(spec.context, spec.width // spec.heads, spec.rope_theta)
+        cosine, sine = rotary_table(spec.context, spec.features_per_head, spec.rope_theta)
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("sine", sine, persistent=False)
         self._initialise(torch.Generator().manual_seed(seed))
@@ -82,13 +82,14 @@ class Decoder(nn.Module):
 class Block(nn.Module):
     """Pre-norm block: attention, then the feed-forward network, each added to the residual stream."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, number: int) -> None:
         super().__init__()
         self.dropout = spec.dropout
         self.attention_norm = norm(spec)
-        self.attention = Attention(spec)
+        self.attention = Attention(spec, spec.heads_by_block[number])
         self.ffn_norm = norm(spec)
-        self.ffn = SwiGLU(spec) if spec.ffn == "swiglu" else Gelu(spec)
+        hidden = spec.ffn_widths_by_block[number]
+        self.ffn = SwiGLU(spec.width, hidden) if spec.ffn == "swiglu" else Gelu(spec.width, hidden)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Residual stream (batch, length, width) to the same."""
@@ -99,51 +100,62 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Causal multi-head attention, with rotary positions where the spec asks for them."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, heads: int) -> None:
         super().__init__()
-        self.heads = spec.heads
+        self.heads = heads
         self.rotary = spec.positions == "rotary"
         self.dropout = spec.dropout
-        self.qkv = matrix(spec.width, 3 * spec.width)
-        self.out = matrix(spec.width, spec.width)
+        features = heads * spec.features_per_head
+        self.qkv = matrix(spec.width, 3 * features)
+        self.out = matrix(features, spec.width)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Map (batch, length, width) to the same."""
-        batch, length, width = x.shape
-        qkv = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads)
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, length, head_dim)
         if self.rotary:
             query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
         dropout = self.dropout if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
-        return self.out(mixed.transpose(1, 2).reshape(batch, length, width))  # type: ignore[no-any-return]
+        return self.out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class SwiGLU(nn.Module):
     """Feed-forward network: down(silu(gate(x)) * up(x)), gate and up in one matrix."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.into = matrix(spec.width, 2 * spec.ffn_width)
-        self.down = matrix(spec.ffn_width, spec.width)
+        self.into = matrix(width, 2 * hidden)
+        self.down = matrix(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, length, width) to the same."""
-        gate, up = self.into(x).chunk(2, dim=-1)  # each (batch, length, ffn_width)
-        return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
+        return self.down(self.activation(self.into(x)))  # type: ignore[no-any-return]
+
+    @staticmethod
+    def activation(hidden: Tensor) -> Tensor:
+        """Hidden features (..., ffn_width) of gates and values (..., 2 ffn_width)."""
+        gate, up = hidden.chunk(2, dim=-1)
+        return F.silu(gate) * up
 
 
 class Gelu(nn.Module):
     """Feed-forward network: down(gelu(up(x))), with the exact GELU: its tanh form costs more on a CPU."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.into = matrix(spec.width, spec.ffn_width)
-        self.down = matrix(spec.ffn_width, spec.width)
+        self.into = matrix(width, hidden)
+        self.down = matrix(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, length, width) to the same."""
-        return self.down(F.gelu(self.into(x)))  # type: ignore[no-any-return]
+        return self.down(self.activation(self.into(x)))  # type: ignore[no-any-return]
+
+    @staticmethod
+    def activation(hidden: Tensor) -> Tensor:
+        """Of hidden features (..., ffn_width)."""
+        return F.gelu(hidden)
 
 
 def norm(spec: ModelSpec) -> nn.Module:

@@ -11,7 +11,7 @@ from curselab.contract import check_record, table
 from curselab.files import write_with
 from trainer.flops import count_parameters, train_flop
 from trainer.model import Decoder
-from trainer.spec import RunSpec
+from trainer.spec import ModelSpec, RunSpec
 from trainer.text.prepared import PreparedText
 
 SCORES = ("loss_nats_per_token", "loss_se_nats_per_token", "loss_bits_per_byte")
@@ -26,10 +26,15 @@ class Finished:
     summary: dict[str, Any]
     model: Decoder | None
 
+    @property
+    def shape(self) -> ModelSpec:
+        """Of its model, which pruning may have changed."""
+        return self.spec.model if self.model is None else self.model.spec
 
-def planned_columns(spec: RunSpec, text: PreparedText, *, sweep: str, stage: str) -> dict[str, Any]:
-    """Columns of the table ``runs`` that follow from the spec and its text."""
-    counts = count_parameters(spec.model, text.vocab_size)
+
+def planned_columns(spec: RunSpec, model: ModelSpec, text: PreparedText, *, sweep: str, stage: str) -> dict[str, Any]:
+    """Columns of the table ``runs`` that follow from the spec, the model's shape (pruning changes it) and the text."""
+    counts = count_parameters(model, text.vocab_size)
     domains = [part.domain for part in spec.training.mixture] or text.domains
     return {
         "sweep": sweep,
@@ -41,10 +46,10 @@ def planned_columns(spec: RunSpec, text: PreparedText, *, sweep: str, stage: str
         "tokenizer": spec.text.tokenizer.kind,
         "vocab_size": text.vocab_size,
         "split": spec.training.split,
-        "width": spec.model.width,
-        "depth": spec.model.depth,
-        "heads": spec.model.heads,
-        "context": spec.model.context,
+        "width": model.width,
+        "depth": model.depth,
+        "heads": model.heads,
+        "context": model.context,
         "params_total": counts.total,
         "params_non_embedding": counts.non_embedding,
         "steps": spec.steps,
@@ -55,9 +60,9 @@ def planned_columns(spec: RunSpec, text: PreparedText, *, sweep: str, stage: str
     }
 
 
-def teacher_columns(spec: RunSpec, teacher: Finished | None) -> dict[str, Any]:
+def teacher_columns(spec: RunSpec, model: ModelSpec, teacher: Finished | None) -> dict[str, Any]:
     """Columns of the table ``runs`` that depend on the teacher; without one they are null but for the run's own FLOP."""
-    flop = train_flop(spec, teacher=None if teacher is None else teacher.spec.model)
+    flop = train_flop(spec, model=model, teacher=None if teacher is None else teacher.shape)
     if teacher is None:
         names = ("id", "params_non_embedding", "tokens", "seed", "loss_nats_per_token")
         empty = {f"teacher_{name}": None for name in names}

@@ -222,6 +222,7 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
         "device": spec.compute.accelerator,
         "threads": spec.compute.threads,
         "backend": backend_of(spec),
+        "model": to_mapping(training.model.spec),
         "resumed_at_step": result.resumed_at_step,
         "weights_sha256": sha256_of(weights) if weights.exists() else None,
         "optimizer_sha256": sha256_of(moments) if moments.exists() else None,

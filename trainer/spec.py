@@ -154,16 +154,43 @@ class ModelSpec:
     """Share of features that training drops after the embedding and each part of a block, and of attention weights."""
     tie_embeddings: bool = True
     """One matrix for embedding and head."""
+    head_width: int = 0
+    """Features of an attention head; 0 is ``width / heads``."""
+    block_heads: tuple[int, ...] = ()
+    """Heads of each block, where pruning has left them with different numbers; empty gives each ``heads``."""
+    block_ffn_widths: tuple[int, ...] = ()
+    """Hidden features of each block's feed-forward network, likewise."""
     rope_theta: float = 10_000.0
     norm_epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "heads", "ffn_width", "context"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(self.width % (2 * self.heads) == 0, "heads", self.heads, f"a divisor of width / 2 = {self.width / 2:g}")
+        if self.head_width == 0:
+            require(self.width % (2 * self.heads) == 0, "heads", self.heads, f"a divisor of width / 2 = {self.width / 2:g}")
+        require(self.head_width >= 0 and self.head_width % 2 == 0, "head_width", self.head_width, "an even number or 0")
+        for name in ("block_heads", "block_ffn_widths"):
+            each = getattr(self, name)
+            good = not each or (len(each) == self.depth and min(each) >= 1)
+            require(good, name, list(each), f"{self.depth} numbers of 1 or more, or none")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
         require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a number above 0")
         require(self.norm_epsilon > 0, "norm_epsilon", self.norm_epsilon, "a number above 0")
+
+    @property
+    def features_per_head(self) -> int:
+        """Features of an attention head."""
+        return self.head_width or self.width // self.heads
+
+    @property
+    def heads_by_block(self) -> tuple[int, ...]:
+        """Attention heads of each block, (depth,)."""
+        return self.block_heads or (self.heads,) * self.depth
+
+    @property
+    def ffn_widths_by_block(self) -> tuple[int, ...]:
+        """Hidden features of each block's feed-forward network, (depth,)."""
+        return self.block_ffn_widths or (self.ffn_width,) * self.depth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,10 +363,12 @@ class ComputeSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartSpec:
-    """What a run starts from: weights drawn from its seed, or those that another run ended with."""
+    """What a run starts from: weights drawn from its seed, or those that another run ended with, whole or pruned."""
 
     base: str = ""
     """Run id of the base run, which kept its weights; empty draws new ones."""
+    sparsity: float = 0.0
+    """Share of the base's block parameters to prune away (:mod:`trainer.pruning`); ``model`` is the base's, unpruned."""
     optimizer: Literal["new", "kept"] = "new"
     """``kept`` goes on with the base run's moments; the schedule is always the run's own."""
 
@@ -347,6 +376,10 @@ class StartSpec:
         good = self.base == "" or is_run_id(self.base)
         require(good, "base", self.base, "a run id of 12 hex digits")
         require(self.base != "" or self.optimizer == "new", "optimizer", self.optimizer, "new (there is no start.base)")
+        require(0 <= self.sparsity < 1, "sparsity", self.sparsity, "a number from 0 to below 1")
+        require(self.base != "" or self.sparsity == 0, "sparsity", self.sparsity, "0 (there is no start.base)")
+        kept = self.optimizer == "kept" and self.sparsity > 0
+        require(not kept, "optimizer", self.optimizer, "new (the base is pruned)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,13 @@ from trainer.evaluation import Validation
 from trainer.memory import require_memory
 from trainer.model import Decoder
 from trainer.probes import DivergenceGuard, Evaluate, Probes
+from trainer.pruning import importance, pruned
 from trainer.records import SCORES, Finished, planned_columns, teacher_columns
 from trainer.spec import RunSpec
-from trainer.stream import Windows
+from trainer.stream import Windows, make_stream
 from trainer.text.prepared import PreparedText
+
+PRUNING_BATCHES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,9 @@ class Training:
         # an evaluation that is not finite leaves no row
         status = self.missing or ("ok" if guard.step is None and final else "diverged")
         summary = {
-            **planned_columns(spec, self.text, sweep=sweep, stage=stage),
+            **planned_columns(spec, self.model.spec, self.text, sweep=sweep, stage=stage),
             "base_id": spec.start.base or None,
-            **teacher_columns(spec, self.teacher),
+            **teacher_columns(spec, self.model.spec, self.teacher),
             "status": status,
             "diverged_step": (guard.step or spec.steps) if status == "diverged" else None,
             **{name: final[name] if status == "ok" else None for name in SCORES},
@@ -124,20 +127,24 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
     teacher = None if spec.objective.kind != "distill" else load_finished(spec, "teacher", spec.objective.teacher, runs)
     base = None if not spec.start.base else load_finished(spec, "base", spec.start.base, runs)
     require_memory(spec, text.vocab_size, teacher=None if teacher is None else teacher.spec.model)
+    windows = _windows(spec, text, spec.training.split, [part.domain for part in spec.training.mixture] or text.domains)
     model = Decoder(spec.model, text.vocab_size, seed=spec.seed)
     moments = None
     if base is not None and base.model is not None:
-        if base.spec.model != spec.model:
+        if base.model.spec != spec.model:
             raise InputError(f"run {spec.run_id}: its base {spec.start.base} is a model of another shape")
         model.load_state_dict(base.model.state_dict())
         if spec.start.optimizer == "kept":
             moments = load_moments(runs / spec.start.base)
+        if spec.start.sparsity > 0:
+            stream = make_stream(spec, windows)
+            model = pruned(model, importance(model, map(stream.batch, range(PRUNING_BATCHES))), spec.start.sparsity)
     evaluate = Evaluate(spec, *(_validation(spec, text, tokens) for tokens in _scored(spec)))
     return Training(
         spec,
         text,
         model,
-        _windows(spec, text, spec.training.split, [part.domain for part in spec.training.mixture] or text.domains),
+        windows,
         Probes(evaluate, DivergenceGuard()),
         teacher=teacher,
         base=base,

@@ -70,7 +70,7 @@ def _strategy(compute: ComputeSpec) -> str | ModelParallelStrategy:
 def _gathered(training: Training) -> Decoder:
     """The whole model, from the parts that the devices hold."""
     parts = get_model_state_dict(training.model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
-    whole = Decoder(training.spec.model, training.text.vocab_size, seed=training.spec.seed)
+    whole = Decoder(training.model.spec, training.text.vocab_size, seed=training.spec.seed)
     if parts:  # on the first device alone
         whole.load_state_dict(parts)
     return whole
