@@ -242,9 +242,10 @@ def test_coverage_where_noise_grows_with_the_rate():
 @pytest.mark.parametrize("best", [1.0, 0.8, 0.6])
 @pytest.mark.parametrize("seeds", [3, 4, 8])
 def test_coverage(seeds, best, noise):
-    found, optimum, cost, verdicts = _coverage(2000, best=best, noise=noise, seeds=seeds)
-    assert cost > 0.935
+    found, optimum, cost, verdicts = _coverage(1000, best=best, noise=noise, seeds=seeds)
+    # 95 %, and three standard errors of 0.7 %
+    assert cost > 0.929
     if found > 0.8:  # where few are identified they are the lucky ones
-        assert optimum > 0.935
+        assert optimum > 0.929
     # at 0.6 the rule costs 1.04 %: hardly ever called cheap; at the others hardly ever called dear
     assert verdicts["shown" if best == 0.6 else "refuted"] <= 0.025
