@@ -11,13 +11,14 @@ A learning rate is a number or a rule of :mod:`sweeps.rules`; a run that names n
 always holds the number.
 
 A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once. With ``bases: STAGE``
-each of them is started from once.
+each of them is started from once; with ``pruned: true`` beside it, it is first cut down to ``size``, where it is larger. With
+``taught_by_base: true`` a run learns from the run that it starts from.
 """
 
 import copy
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -26,7 +27,7 @@ from sweeps.registry import FOLDER, read_yaml, sweep_file
 from sweeps.rules import read_rule, scaled
 from trainer.flops import count_parameters
 from trainer.spec import ModelSpec, OptimizerSpec, PlannedRun, RunSpec, TrainingSpec
-from trainer.strict import from_mapping
+from trainer.strict import from_mapping, to_mapping
 
 Axes = Mapping[str, list[Any]]
 NEEDED = {"teachers": "objective.teacher", "bases": "start.base"}  # key of a stage -> field that takes the run ids
@@ -57,6 +58,7 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
         if stage not in stages:
             raise InputError(f"{where}.{stage}: unknown stage of {sweep} (allowed: {', '.join(stages)})")
     runs: dict[str, list[PlannedRun]] = {}
+    known: dict[str, RunSpec] = {}
     for stage, plan in stages.items():
         if stage in axes:
             common = _merged(base, plan.get("set", {}))
@@ -65,14 +67,19 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
             for key, field in NEEDED.items():
                 if needed.get(field) == []:
                     raise InputError(f"{place}: its {key} are the runs of stage {plan[key]}, which has none in this grid")
-            specs = _specs(common, {**axes[stage], **needed}, place)
-            runs[stage] = [PlannedRun(sweep, stage, spec) for spec in specs]
+            mappings = _mappings(common, {**axes[stage], **needed}, place)
+            if plan.get("pruned"):
+                mappings = _cut_out(mappings, known, place)
+            if plan.get("taught_by_base"):
+                mappings = (_merged(each, {"objective": {"teacher": each["start"]["base"]}}) for each in mappings)
+            runs[stage] = [PlannedRun(sweep, stage, RunSpec.from_mapping(each, where=place)) for each in mappings]
+            known |= {run.run_id: run.spec for run in runs[stage]}
     expanded = tuple(itertools.chain.from_iterable(runs.values()))
     _refuse_twins(expanded, where)
     return expanded
 
 
-def _specs(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[RunSpec]:
+def _mappings(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[dict[str, Any]]:
     for values in itertools.product(*axes.values()):
         mapping = copy.deepcopy(dict(common))
         chosen = dict(zip(axes, values, strict=True))
@@ -85,7 +92,17 @@ def _specs(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[RunSpe
         if ratio is not None:
             _assign(mapping, "training.tokens", _tokens(mapping, ratio, where), where)
         _set_learning_rate(mapping, factor, where)
-        yield RunSpec.from_mapping(mapping, where=where)
+        yield mapping
+
+
+def _cut_out(mappings: Iterable[dict[str, Any]], bases: Mapping[str, RunSpec], where: str) -> Iterator[dict[str, Any]]:
+    """Runs that start from a larger model, pruned to the size that each names; runs of larger sizes are left out."""
+    for mapping in mappings:
+        base = bases[mapping["start"]["base"]].model
+        there, wanted = (count_parameters(model, 1) for model in (base, _model(mapping, where)))
+        share = (wanted.attention + wanted.ffn) / (there.attention + there.ffn)
+        if share <= 1:
+            yield {**mapping, "model": to_mapping(base), "start": {**mapping["start"], "sparsity": round(1 - share, 6)}}
 
 
 @cache

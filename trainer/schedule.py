@@ -16,7 +16,10 @@ def learning_rate_factor(schedule: ScheduleSpec, step: int, *, steps: int, token
     if schedule.kind == "given":
         knots = schedule.knots
         return float(np.interp(step * tokens_per_step, [knot.tokens for knot in knots], [knot.factor for knot in knots]))
-    warmup = round(schedule.warmup_tokens / tokens_per_step if schedule.warmup_tokens else schedule.warmup_share * steps)
+    decay = max(1, round(schedule.decay_share * steps))
+    warmup = round(schedule.warmup_share * steps)
+    if schedule.warmup_tokens:
+        warmup = min(round(schedule.warmup_tokens / tokens_per_step), (steps - decay) // 2)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     if schedule.kind == "constant":
@@ -24,7 +27,6 @@ def learning_rate_factor(schedule: ScheduleSpec, step: int, *, steps: int, token
     if schedule.kind == "cosine":
         progress = (step - warmup) / max(1, steps - warmup)
         return schedule.final_share + (1 - schedule.final_share) * 0.5 * (1 + math.cos(math.pi * progress))
-    decay = max(1, round(schedule.decay_share * steps))
     progress = max(0.0, (step - (steps - decay)) / decay)
     return 1 - (1 - schedule.final_share) * progress
 

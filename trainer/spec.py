@@ -298,7 +298,8 @@ class ScheduleSpec:
     warmup_share: float = 0.05
     """Share of the steps spent warming up."""
     warmup_tokens: int = 0
-    """Tokens spent warming up, instead of a share: runs that differ in length alone then begin alike."""
+    """Tokens spent warming up, instead of a share: runs that differ in length alone then begin alike. At most half of the
+    steps before the decay are spent so."""
     decay_share: float = 0.2
     """Share of the steps spent decaying linearly at the end (``wsd``)."""
     final_share: float = 0.1
@@ -411,9 +412,6 @@ class RunSpec:
             self.training.tokens,
             f"at least one batch of {tokens_a_step} tokens",
         )
-        rising, schedule = self.schedule.warmup_tokens, self.schedule
-        room = rising <= (1 - (schedule.decay_share if schedule.kind == "wsd" else 0)) * self.training.tokens
-        require(room, "schedule.warmup_tokens", rising, "fewer tokens than come before the end or its decay")
         ranks = self.training.batch_sequences % (self.compute.devices * self.training.accumulate) == 0
         require(ranks, "compute.devices", self.compute.devices, "a divisor of training.batch_sequences / training.accumulate")
         require(self.keep_weights or not self.keep_optimizer, "keep_optimizer", True, "keep_weights: true beside it")

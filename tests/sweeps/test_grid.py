@@ -143,3 +143,32 @@ def test_a_stage_with_bases_starts_from_each_run_of_another(monkeypatch: pytest.
     bases = {run.run_id for run in runs if run.stage == "base"}
     assert len(bases) == 2
     assert sorted(run.spec.start.base for run in runs if run.stage == "go_on") == sorted([*bases, *bases])
+
+
+def test_students_are_cut_out_of_larger_bases_that_teach_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    axes = {"training.tokens": [50_000], "seed": [0]}
+    same_rate = scaling(size=["25k"], **axes)[0].optimizer.learning_rate
+    content = {
+        "base": {"training": {"batch_sequences": 4}},
+        "stages": {
+            "teacher": {"set": {"keep_weights": True}},
+            "pruned": {"bases": "teacher", "pruned": True, "taught_by_base": True, "set": {"objective": {"kind": "distill"}}},
+        },
+    }
+    monkeypatch.setattr("sweeps.grid.read_yaml", lambda path: read_yaml(path) if path.name == "sizes.yaml" else content)
+    teachers = {"size": ["6k", "25k", "101k"], **axes}
+    runs = expand("scaling", {"teacher": teachers, "pruned": {"size": ["25k"], **axes}}, overrides={}, where="test")
+    by_id = {run.run_id: run.spec for run in runs}
+    students = [run.spec for run in runs if run.stage == "pruned"]
+    assert len(students) == 2  # nothing is cut out of a smaller model
+    for student in students:
+        base = by_id[student.start.base]
+        assert student.objective.teacher == student.start.base
+        assert student.model == base.model
+        counts = count_parameters(base.model, 1)
+        target = count_parameters(by_id[students[0].start.base].model, 1)  # the base of 25k, of which nothing goes
+        assert (1 - student.start.sparsity) * (counts.attention + counts.ffn) == pytest.approx(
+            target.attention + target.ffn, rel=1e-5
+        )
+    assert [student.start.sparsity for student in students] == [0, pytest.approx(0.75, abs=0.01)]
+    assert {student.optimizer.learning_rate for student in students} == {same_rate}

@@ -58,6 +58,12 @@ def test_a_warm_up_counted_in_tokens_is_the_same_whatever_the_length(kind: str) 
     assert short[:21] == [(step + 1) / 21 for step in range(20)] + [1.0]
 
 
+def test_a_short_run_warms_up_for_half_of_the_steps_before_its_decay() -> None:
+    schedule = ScheduleSpec(kind="wsd", warmup_tokens=1000 * TOKENS, decay_share=0.2, final_share=0.0)
+    factors = [factor(schedule, step, 10) for step in range(10)]
+    assert factors == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1, 0.5])
+
+
 def test_a_given_schedule_is_linear_between_its_knots() -> None:
     knots = (Knot(tokens=0, factor=0.5), Knot(tokens=10 * TOKENS, factor=1.0), Knot(tokens=30 * TOKENS, factor=0.0))
     schedule = ScheduleSpec(kind="given", knots=knots)

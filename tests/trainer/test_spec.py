@@ -42,7 +42,7 @@ def changed(dotted: str, value: object) -> dict:
         ("training.mixture", [{"domain": "a", "part": 0.5}], r"mixture\[0\]\.part: unknown key"),
         ("text.tokenizer", {"kind": "bytes", "vocab_size": 100}, "vocab_size: 100 was given, 256"),
         ("text.tokenizer", {"kind": "bpe", "vocab_size": 256}, "vocab_size: 256 was given, 257 or more"),
-        ("schedule.warmup_tokens", 20_000, "schedule.warmup_tokens: 20000 was given, fewer tokens than"),
+        ("schedule.warmup_tokens", 1.5, "schedule.warmup_tokens: 1.5 was given, a whole number"),
         ("schedule.kind", "linear", r"schedule.kind: the string 'linear' was given \(allowed: cosine, wsd, constant, given\)"),
         ("evaluation.factor", 1.0, "factor: 1.0 was given, a finite number above 1"),
         ("compute.devices", 3, "compute.devices: 3 was given, a divisor of"),
