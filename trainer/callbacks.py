@@ -29,8 +29,8 @@ class ProbeCallback(L.Callback):
         self._losses.append(outputs["loss"])
         if len(self._losses) < trainer.accumulate_grad_batches:
             return
-        # over all devices, so that they stop together
-        loss = cast(Tensor, trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
+        # over all devices, so that they stop together; Lightning has divided each loss by their number
+        loss = cast(Tensor, trainer.strategy.reduce(torch.stack(self._losses).sum(), reduce_op="mean"))
         self._losses = []
         self.probes.after_step(trainer.global_step, loss, pl_module.model)
         trainer.should_stop |= self.probes.guard.stop

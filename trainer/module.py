@@ -47,6 +47,8 @@ class LanguageModule(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW, and the schedule stepped once an optimiser step."""
         optimizer, scheduler = make_optimizer(self.spec, self.model, self.training_of_run.moments)
+        # else Lightning refuses to clip beside a fused optimiser in mixed precision; bfloat16 needs no scaling of gradients
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def train_dataloader(self) -> StepStream:

@@ -5,6 +5,7 @@ until the shorter begins to decay: batches are a pure function of (seed, step). 
 snapshot where a shorter one, a branch, goes its own way, and the branch starts there (Haegele et al. 2405.18392, section 3).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,17 +42,24 @@ class Piece:
         }
 
 
-def pieces(runs: Iterable[PlannedRun]) -> list[Piece]:
-    """Cut runs into pieces that can be trained in any order and at the same time."""
+def pieces(runs: Iterable[PlannedRun], *, workers: int = 1) -> list[Piece]:
+    """Cut runs into pieces that can be trained in any order and at the same time.
+
+    Parameters
+    ----------
+    runs : iterable of PlannedRun
+    workers : int
+        Runs that could all share their steps are cut into as many pieces, so that no worker waits for another.
+    """
     sharing: dict[str, dict[str, list[PlannedRun]]] = {}
     for run in sorted(runs, key=lambda run: (-run.spec.steps, run.run_id)):
         sharing.setdefault(share_key(run.spec), {}).setdefault(trunk_key(run.spec), []).append(run)
     cut = []
     for families in sharing.values():
-        most = most_together(next(iter(families.values()))[0].spec)
+        most = min(most_together(next(iter(families.values()))[0].spec), math.ceil(len(families) / workers))
         for chosen in _chunks(list(families.values()), most):
             trunks = tuple(family[0] for family in chosen)
-            branches = [run for family in chosen for run in family[1:]]
+            branches = sorted((run for family in chosen for run in family[1:]), key=lambda run: -run.spec.steps)
             cut.append(Piece((trunks, *map(tuple, _chunks(branches, most))), _snapshot_steps(chosen)))
     return cut
 

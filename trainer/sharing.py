@@ -3,17 +3,40 @@
 No torch here: the plan of a grid needs both.
 """
 
+from curselab.errors import InputError
 from trainer.spec import RunSpec
 from trainer.strict import short_hash, to_mapping
 
+PACK_BELOW_TOKENS = 1024  # a pass; from there on a core computes for longer than it takes to start (docs/log.md)
+
 
 def backend_of(spec: RunSpec) -> str:
-    """Backend that carries out a run; ``auto`` is the plain loop wherever it gives the bits of Lightning, the reference."""
+    """Backend that carries out a run; ``auto`` follows measured speed wherever the bits of Lightning, the reference, are kept.
+
+    Raises
+    ------
+    InputError
+        The spec names ``packed`` and cannot be packed.
+    """
     compute = spec.compute
+    if compute.backend == "packed" and not can_be_packed(spec):
+        raise InputError(
+            f"run {spec.run_id}: compute.backend packed takes training on text without dropout, pruning or compilation, on one "
+            "device in 32-true or bf16-mixed; choose lightning or auto"
+        )
     if compute.backend != "auto":
         return compute.backend
-    plain = compute.accelerator == "cpu" and compute.devices == 1 and compute.precision == "32-true"
-    return "lockstep" if plain else "lightning"
+    if compute.accelerator != "cpu" or compute.devices > 1 or compute.precision != "32-true":
+        return "lightning"
+    tokens = spec.tokens_per_step // spec.training.accumulate
+    return "packed" if can_be_packed(spec) and tokens < PACK_BELOW_TOKENS else "lockstep"
+
+
+def can_be_packed(spec: RunSpec) -> bool:
+    """Tell whether the backend ``packed`` can carry out a run: no dropout, no teacher, and a shape that its spec gives."""
+    compute = spec.compute
+    alone = compute.devices == 1 and not compute.compile and compute.precision != "bf16-true"
+    return alone and spec.objective.kind == "lm" and spec.model.dropout == 0 and spec.start.sparsity == 0
 
 
 def trunk_key(spec: RunSpec) -> str:
@@ -24,13 +47,24 @@ def trunk_key(spec: RunSpec) -> str:
 
 
 def share_key(spec: RunSpec) -> str:
-    """Equal for runs that may share work, and so belong in one shard."""
-    if backend_of(spec) == "lockstep" and spec.objective.kind == "distill":
-        stream = (spec.training.split, spec.training.batch_sequences, spec.model.context, spec.seed)
+    """Equal for runs that may share work, and so belong in one shard.
+
+    A pack takes runs of one model and batch shape on one text, of any seed, rates and length; students of one teacher share
+    its passes over one order of the data; other runs share the first steps of runs of another length.
+    """
+    backend, training = backend_of(spec), spec.training
+    if backend == "packed":
+        shape = (training.batch_sequences, training.accumulate)
+        return f"{short_hash(spec.model)} {spec.text.text_id} {shape} {short_hash(spec.compute)}"
+    if backend == "lockstep" and spec.objective.kind == "distill":
+        stream = (training.split, training.batch_sequences, spec.model.context, spec.seed)
         return f"{spec.objective.teacher} {spec.text.text_id} {stream} {short_hash(spec.compute)}"
     return trunk_key(spec)
 
 
 def most_together(spec: RunSpec) -> int:
-    """Runs that may share their steps; more would only keep other workers waiting."""
-    return 8 if backend_of(spec) == "lockstep" and spec.objective.kind == "distill" else 1
+    """Runs that may share their steps; more would gain nothing, and keep other workers waiting."""
+    backend = backend_of(spec)
+    if backend == "packed":
+        return 8 if spec.compute.accelerator == "cpu" else 64
+    return 8 if backend == "lockstep" and spec.objective.kind == "distill" else 1

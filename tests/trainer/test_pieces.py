@@ -25,7 +25,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in ("weights.safetensors", "metrics.parquet", "summary.json")}
 
 
-@pytest.mark.parametrize("backend", ["lockstep", "lightning"])
+@pytest.mark.parametrize("backend", ["lockstep", "packed", "lightning"])
 def test_a_branch_has_the_bits_of_the_run_trained_alone(spec, text, tmp_path: Path, backend: str) -> None:
     compute = replace(spec().compute, backend=backend)
     specs = budgets(spec, [8, 16, 32], compute=compute)
@@ -71,11 +71,24 @@ def test_runs_whose_learning_rates_follow_their_length_share_nothing(spec) -> No
 
 
 def test_pieces_hold_every_run_once_trunks_first(spec) -> None:
-    grid = [chosen for seed in (0, 1) for chosen in budgets(spec, [8, 16, 32], seed=seed)]
+    lockstep = replace(spec().compute, backend="lockstep")
+    grid = [chosen for seed in (0, 1) for chosen in budgets(spec, [8, 16, 32], seed=seed, compute=lockstep)]
     cut = pieces(planned(grid))
     assert sorted(run.run_id for piece in cut for run in piece.runs) == sorted(chosen.run_id for chosen in grid)
     assert [[[run.spec.steps for run in group] for group in piece.groups] for piece in cut] == 2 * [[[32], [16], [8]]]
     assert [piece.runs for piece in pieces(planned(grid[::-1]))] == [piece.runs for piece in cut]
+
+
+def test_runs_of_one_shape_are_packed_the_trunks_first_and_every_worker_has_a_pack(spec) -> None:
+    grid = [chosen for seed in range(5) for chosen in budgets(spec, [8, 32], seed=seed)]
+    for workers, sizes in ((1, [5]), (2, [3, 2]), (8, [1, 1, 1, 1, 1])):
+        cut = pieces(planned(grid), workers=workers)
+        assert [[[run.spec.steps for run in group] for group in piece.groups] for piece in cut] == [
+            [[32] * size, [8] * size] for size in sizes
+        ]
+        for piece in cut:
+            trunks, branches = piece.groups
+            assert {run.spec.seed for run in trunks} == {run.spec.seed for run in branches}
 
 
 def test_students_of_one_teacher_and_seed_go_together_at_most_eight_at_once(spec) -> None:

@@ -26,6 +26,10 @@ def backend(name: str) -> Callable[[Sequence[Training]], None]:
         from trainer.backends import lockstep
 
         return lockstep.fit
+    if name == "packed":
+        from trainer.backends import packed
+
+        return packed.fit
     from trainer.backends import lightning
 
     return lightning.fit

@@ -42,10 +42,10 @@ def fit(trainings: Sequence[Training]) -> None:
                 stepper.learn(number, batch, taught)
         for stepper in now:
             stepper.finish_step()
-        _stop_if_asked(steppers)
+        stop_if_asked(steppers)
 
 
-def _stop_if_asked(steppers: Sequence["Stepper"]) -> None:
+def stop_if_asked(steppers: Sequence["Stepper"]) -> None:
     """Write every run's state and let the signal through, where the process was asked to stop."""
     checkpoints = steppers[0].training.checkpoints
     if checkpoints is not None and checkpoints.signals.asked:
@@ -74,7 +74,8 @@ class Stepper:
         self.optimizer, self.scheduler = make_optimizer(training.spec, self.model, training.moments)
         # in the optimiser's order, which decides the last bit of the gradient's norm
         self._parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        self._losses: list[Tensor] = []
+        self.losses: list[Tensor] = []
+        """Of the parts of the step under way, in nats/token."""
         start = training.start()
         if start is not None:
             self._load(start[1])
@@ -98,7 +99,7 @@ class Stepper:
         spec = self.training.spec
         seed_dropout(spec, number)
         loss = objective_loss(spec.objective, self.model, batch, taught)
-        self._losses.append(loss.detach())
+        self.losses.append(loss.detach())
         (loss / spec.training.accumulate).backward()
 
     def finish_step(self) -> None:
@@ -110,8 +111,8 @@ class Stepper:
         self.optimizer.zero_grad()
         self.scheduler.step()
         self.step += 1
-        self.training.probes.after_step(self.step, torch.stack(self._losses).mean(), self.model)
-        self._losses = []
+        self.training.probes.after_step(self.step, torch.stack(self.losses).mean(), self.model)
+        self.losses = []
         if self.done:
             self.training.final_moments = self.optimizer.state_dict()["state"] if spec.keep_optimizer else None
         else:
