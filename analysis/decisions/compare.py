@@ -44,7 +44,7 @@ def compare_laws(fit: ScalingFit, laws: Sequence[str | Law], *, by: str = "compu
     share = max(min_train, 4 * max(len(form.symbols) for form in forms) / fit.nobs)
     tables, rows = [], []
     for form in forms:
-        problem = replace(fit.problem, fixed=())
+        problem = replace(fit.problem, fixed=(), ties=(), bounds=())
         squares = solve_point(form, replace(problem, objective=Objective("l2")))
         other = replace(fit, form=form, problem=problem, symbols=form.symbols, units=form.units)
         tables.append(other.validate(by=by, min_train=share))

@@ -5,7 +5,7 @@ residuals may lie inside. Where the Hessian is then not positive definite, a dir
 length from a line search on the linearised residuals, across their kinks (Madsen and Nielsen 1990, BIT 30, for linear models).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ _ITERATIONS = 300
 _MOST_FAILURES = 15  # refused steps in a row
 _LONGEST_STEP = 2.0  # in log units: a factor of 7
 _DAMPING = 1e-12
-# thresholds relative to the residuals, each one started from the solution of the last
-_TOWARDS_L1 = 10.0 ** -np.arange(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +55,6 @@ def minimise(target: Target, phi: Array, rows: Rows) -> Ends:
     return Ends(ends, *found)
 
 
-def minimise_l1(target: Target, phi: Array, rows: Rows) -> Ends:
-    """Minimise sums of absolute residuals; arguments and returns as in :func:`minimise`.
-
-    Huber's loss with ever smaller thresholds finds the rows that the solution passes through; where these are enough to
-    determine it, they are then met exactly, by least squares on them alone.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        resid = np.abs(rows[:_BATCH].residual(target.residual(phi[:_BATCH])))
-    scale = max(float(np.median(resid[np.isfinite(resid)])), 1e6 * target.rounding)
-    near = target
-    for shrink in _TOWARDS_L1:
-        near = replace(target, delta=scale * shrink)
-        ends = minimise(near, phi, rows)
-        phi = ends.phi
-    resid = rows.residual(target.residual(phi))
-    through = (np.abs(resid) < near.delta) & (rows.weights > 0)
-    enough = through.sum(axis=1) >= target.n_free
-    exact = minimise(replace(target, delta=np.inf), phi[enough], replace(rows[enough], weights=through[enough].astype(float)))
-    value = np.einsum("bn,bn->b", rows.weights, np.abs(resid))
-    after = np.einsum("bn,bn->b", rows.weights[enough], np.abs(rows[enough].residual(target.residual(exact.phi))))
-    phi[enough] = np.where((after <= value[enough])[:, None], exact.phi, phi[enough])
-    value[enough] = np.minimum(after, value[enough])
-    return Ends(phi, value, ends.gradient, ends.known)
-
-
 def _newton(target: Target, start: Array, rows: Rows) -> tuple[Array, Array, Array]:
     """Take Newton steps on all problems until each is done; problems that are done leave the batch.
 
@@ -93,8 +66,7 @@ def _newton(target: Target, start: Array, rows: Rows) -> tuple[Array, Array, Arr
     value, gradient, hessian = target.derivatives(phi, rows)
     floor = 0.5 * target.rounding * min(target.rounding, target.delta) * rows.weights.sum(axis=1)
     for _ in range(_ITERATIONS):
-        at = phi[:, free]
-        held = (at <= target.lower) & (gradient > 0) | (at >= target.upper) & (gradient < 0)
+        at, held = phi[:, free], target.held(phi, gradient)
         step, plain = _direction(target, phi, rows, gradient, hessian, held, failed)
         fall = -np.einsum("bf,bf->b", np.where(held, 0.0, gradient), step)
         last = plain & (np.abs(fall) <= target.decrement * value + floor)
@@ -161,12 +133,13 @@ def _length(target: Target, phi: Array, rows: Rows, step: Array) -> Array:
     """Minimise along each step with the residuals taken as linear in its length, by bisection; ``(batch,)``."""
     resid, change = target.linear(phi, step)
     resid = rows.residual(resid)
+    pull = rows.weights * change
     low, high = np.zeros(len(phi)), _LONGEST_STEP / (np.abs(step).max(axis=1) + np.finfo(float).tiny)
     length: Array = np.minimum(1.0, high)
     for _ in range(8):
         moved = resid + length[:, None] * change
-        influence = np.clip(moved, -target.delta, target.delta) * target.side(moved)
-        falling = np.einsum("bn,bn,bn->b", rows.weights, influence, change) < 0
+        influence = target.side(moved) * np.clip(moved, -target.delta, target.delta)
+        falling = np.einsum("bn,bn->b", pull, influence) < 0
         low, high = np.where(falling, length, low), np.where(falling, high, length)
         # the right length may be orders of magnitude away
         length = np.where(low > 0, np.sqrt(low * high), high / 4)

@@ -1,6 +1,6 @@
 """A posynomial law on a table, as the batched solver sees it, and the grid of exponents that it starts from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -10,14 +10,11 @@ from scipy.optimize import nnls
 
 from analysis.fitting.objectives import Objective
 from analysis.fitting.powers import PowerTerms, term_products
-from analysis.fitting.reduction import Reduction, reduce
+from analysis.fitting.reduction import Bounds, Fixed, Reduction, Ties, limits, reduce
 from analysis.fitting.target import ROUNDING, to_logs
 from curselab.errors import InputError
 
 Array = NDArray[np.float64]
-Fixed = Mapping[int, ArrayLike]
-Ties = Sequence[tuple[int, int]]
-Bounds = tuple[ArrayLike, ArrayLike]
 
 _EXPONENTS = (0.1, 0.2, 0.35, 0.5, 0.8, 1.2)
 _COARSE = (0.2, 0.5, 1.2)  # where more than three exponents are free
@@ -87,7 +84,7 @@ def pose(
         design[k, :-1] = (reduction.matrix[k] + (row * x) @ reduction.matrix[n_terms:]).T
     design[:, -1] = -y
     powers = design if floor is None else design[reduction.matrix[:n_terms, floor] == 0]
-    lower, upper = _bounds(reduction, C.shape[1], floor, bounds)
+    lower, upper = _limits(reduction, bounds, floor, unit)
     target = PowerTerms(
         design=powers,
         constant=np.exp(unit - y),
@@ -113,17 +110,14 @@ def _floor(reduction: Reduction, C: Array) -> int | None:
     return None
 
 
-def _bounds(reduction: Reduction, n_exponents: int, floor: int | None, bounds: Bounds | None) -> tuple[Array, Array]:
-    lower, upper = np.full(reduction.n_free, -np.inf), np.full(reduction.n_free, np.inf)
-    if floor is not None:
-        lower[floor] = 0.0
-    if bounds is None:
-        return lower, upper
-    low, high = (np.broadcast_to(np.asarray(bound, dtype=float), n_exponents) for bound in bounds)
-    for i, group in enumerate(reduction.exponents, start=reduction.n_scales):
-        lower[i], upper[i] = low[list(group)].max(), high[list(group)].min()
-        if not lower[i] < upper[i]:
-            raise InputError(f"bounds of the exponents: {lower[i]:g} to {upper[i]:g} was given, a range is needed")
+def _limits(reduction: Reduction, bounds: Bounds | None, floor: int | None, unit: float) -> tuple[Array, Array]:
+    """Bounds of the free parameters as the solver has them, with the floor as it is instead of its logarithm."""
+    lower, upper = limits(reduction, bounds)
+    for i in range(reduction.n_scales):
+        if i == floor:
+            lower[i], upper[i] = np.exp(lower[i] - unit), np.exp(upper[i] - unit)
+        elif np.isfinite([lower[i], upper[i]]).any():
+            raise InputError(f"bounds of scale {reduction.groups[i][0]} were given (allowed: exponents, and a constant term)")
     return lower, upper
 
 

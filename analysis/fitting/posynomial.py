@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.fitting.newton import minimise, minimise_l1
+from analysis.fitting.least_absolute import minimise_l1
+from analysis.fitting.newton import minimise
 from analysis.fitting.objectives import Objective
 from analysis.fitting.objectives import objective as as_objective
-from analysis.fitting.posed import Bounds, Fixed, Posed, Ties, grid_starts, pose
+from analysis.fitting.posed import Posed, grid_starts, pose
+from analysis.fitting.reduction import Bounds, Fixed, Ties
 from analysis.fitting.target import Rows
 from curselab.errors import InputError
 
@@ -66,11 +68,10 @@ class Solutions:
     gradient: Array
     """Largest component of the gradient as a cosine, ``(batch,)``: 0 at an optimum, free of all units."""
     converged: NDArray[np.bool_]
-    """The gradient is zero to eight digits, or to the rounding of the residuals, ``(batch,)``. A solution on a bound of an
-    exponent has a gradient, and is not."""
+    """The gradient is zero to eight digits, or to the rounding of the residuals, ``(batch,)``."""
     at_bound: NDArray[np.bool_]
-    """The constant term is zero at the optimum: the objective rises with it, and the other terms are at the optimum of the law
-    without it, ``(batch,)``."""
+    """A parameter lies on its bound, such as a constant term that is zero, and the others are at their optimum given that;
+    ``(batch,)``."""
 
     def __getitem__(self, which: Any) -> "Solutions":
         return Solutions(
@@ -166,8 +167,8 @@ def solve(
         Parameters (by position) that keep a value: a number, or one a problem ``(batch,)``, as a profile needs.
     ties : sequence of pairs, optional
         Parameters that are equal: two scales or two exponents.
-    bounds : tuple of array_like, optional
-        Lower and upper bounds of the exponents, a number or ``(n_exponents,)`` each.
+    bounds : mapping, optional
+        Lower and upper bound of exponents (by position), or of the logarithm of a constant term.
 
     Returns
     -------
@@ -219,7 +220,7 @@ def _polish(posed: Posed, phi: Array, rows: Rows) -> Solutions:
         value=ends.value,
         gradient=ends.gradient,
         converged=ends.gradient <= np.maximum(_GRADIENT, ends.known),
-        at_bound=target.at_floor(ends.phi),
+        at_bound=np.asarray(target.at_bound(ends.phi).any(axis=1)),
     )
 
 

@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from curselab.errors import InputError
 
 Array = NDArray[np.float64]
+Fixed = Mapping[int, ArrayLike]
+Ties = Sequence[tuple[int, int]]
+Bounds = Mapping[int, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,8 @@ class Reduction:
     n_free: int
     fixed: Array
     """Values of the fixed parameters, ``(batch, n_fixed)``, with a batch of one where all problems share them."""
-    exponents: tuple[tuple[int, ...], ...]
-    """Which exponents, from 0, each free exponent stands for."""
+    groups: tuple[tuple[int, ...], ...]
+    """Which parameters each free one stands for."""
 
     def phi(self, theta: Array) -> Array:
         """``phi`` ``(batch, n_phi)`` of ``theta`` ``(batch, n_params)``: the fixed at their values, the tied at their mean."""
@@ -40,15 +43,15 @@ def reduce(
     coefficients: Array,
     centre: Array,
     *,
-    fixed: Mapping[int, ArrayLike] | None = None,
-    ties: Sequence[tuple[int, int]] | None = None,
+    fixed: Fixed | None = None,
+    ties: Ties | None = None,
 ) -> Reduction:
     """Find the free parameters.
 
     Parameters
     ----------
     coefficients : numpy.ndarray
-        Of the law, ``(n_terms, n_exponents)``.
+        Of the law, ``(n_terms, n_exponents)``; without terms, all parameters are alike.
     centre : numpy.ndarray
         Mean logarithms, ``(n_exponents,)``.
     fixed : mapping
@@ -81,13 +84,38 @@ def reduce(
         n_scales=sum(group[0] < n_terms for group in free),
         n_free=len(free),
         fixed=np.stack([np.broadcast_to(v, batch) for v in values], axis=1) if values else np.zeros((1, 0)),
-        exponents=tuple(tuple(i - n_terms for i in group) for group in free if group[0] >= n_terms),
+        groups=tuple(free),
     )
 
 
-def _groups(
-    n_terms: int, n_exponents: int, fixed: dict[int, ArrayLike], ties: Sequence[tuple[int, int]]
-) -> list[tuple[int, ...]]:
+def limits(reduction: Reduction, bounds: Bounds | None) -> tuple[Array, Array]:
+    """Lower and upper bounds of the free parameters, ``(n_free,)`` each; of tied ones what they share.
+
+    Parameters
+    ----------
+    reduction : Reduction
+        Which parameters are free.
+    bounds : mapping
+        Parameter to lower and upper bound.
+
+    Raises
+    ------
+    InputError
+        No such parameter, or nothing between the bounds.
+    """
+    bounds, n_params = bounds or {}, len(reduction.matrix)
+    if not set(bounds) <= set(range(n_params)):
+        raise InputError(f"bounds of parameter {max(bounds)!r} were given (allowed: 0 to {n_params - 1})")
+    lower, upper = np.full(reduction.n_free, -np.inf), np.full(reduction.n_free, np.inf)
+    for i, group in enumerate(reduction.groups):
+        for low, high in (bounds[j] for j in group if j in bounds):
+            lower[i], upper[i] = max(lower[i], low), min(upper[i], high)
+        if not lower[i] < upper[i]:
+            raise InputError(f"bounds of parameter {group[0]}: {lower[i]:g} to {upper[i]:g} was given, a range is needed")
+    return lower, upper
+
+
+def _groups(n_terms: int, n_exponents: int, fixed: Fixed, ties: Ties) -> list[tuple[int, ...]]:
     """Sets of equal parameters, scales first."""
     label = list(range(n_terms + n_exponents))
     for i in [*fixed, *(i for tie in ties for i in tie)]:

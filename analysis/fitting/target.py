@@ -87,9 +87,15 @@ class Target(ABC):
         phi[:, : self.n_free] = np.clip(phi[:, : self.n_free], self.lower, self.upper)
         return phi
 
-    def at_floor(self, phi: Array) -> NDArray[np.bool_]:
-        """Whether the constant term is zero, ``(batch,)``."""
-        return np.zeros(len(phi), dtype=bool) if self.floor is None else phi[:, self.floor] <= 0
+    def at_bound(self, phi: Array) -> NDArray[np.bool_]:
+        """Which free parameters lie on a bound, ``(batch, n_free)``."""
+        at = phi[:, : self.n_free]
+        return np.asarray((at <= self.lower) | (at >= self.upper))
+
+    def held(self, phi: Array, gradient: Array) -> NDArray[np.bool_]:
+        """Which free parameters lie on a bound that the objective falls towards, ``(batch, n_free)``."""
+        at = phi[:, : self.n_free]
+        return np.asarray((at <= self.lower) & (gradient > 0) | (at >= self.upper) & (gradient < 0))
 
     def side(self, resid: Array) -> Array | float:
         """Weight of each residual's side, ``(batch, n)``."""
@@ -120,12 +126,10 @@ def to_logs(phi: Array, floor: int | None, log_unit: float) -> Array:
 def certificate(target: Target, phi: Array, rows: Rows, gradient: Array) -> tuple[Array, Array]:
     """Largest component of the gradient, free of units and of the weights' scale, and to what it is known; ``(batch,)`` each.
 
-    It is 0 at an optimum and at most 1: the cosine between the weighted influences and a column of the Jacobian. Where the
-    constant term is zero, an objective that rises with it is an optimum too.
+    It is 0 at an optimum and at most 1: the cosine between the weighted influences and a column of the Jacobian. A parameter
+    on a bound that the objective falls towards has none.
     """
-    if target.floor is not None:
-        gradient = gradient.copy()
-        gradient[target.at_floor(phi) & (gradient[:, target.floor] > 0), target.floor] = 0
+    gradient = np.where(target.held(phi, gradient), 0.0, gradient)
     resid, weights = rows.residual(target.residual(phi)), rows.weights
     influence = target.side(resid) * np.clip(resid, -target.delta, target.delta)
     pull = np.sqrt(np.einsum("bn,bn,bn->b", weights, influence, influence))

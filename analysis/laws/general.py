@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from analysis.fitting.least_absolute import minimise_l1
 from analysis.fitting.newton import minimise
 from analysis.fitting.objectives import Objective
 from analysis.fitting.posynomial import Solutions, shifts
+from analysis.fitting.reduction import Bounds, Fixed, Reduction, Ties, limits, reduce
 from analysis.fitting.smooth import Smooth, second_derivatives
-from analysis.fitting.target import NOTHING, ROUNDING, Rows, certificate, to_logs
+from analysis.fitting.target import NOTHING, ROUNDING, Rows, to_logs
 from analysis.laws.parametric import Law
 from curselab.errors import InputError
 
@@ -52,62 +54,58 @@ class GeneralModel:
         objective: Objective,
         weights: Vector | None = None,
         starts: Vector | None = None,
-        fixed: Mapping[int, float | Vector] | None = None,
+        fixed: Fixed | None = None,
+        ties: Ties | None = None,
+        bounds: Bounds | None = None,
     ) -> Solutions:
-        """See ``Model``: a trust region from the law's own starts, and from given ones the batched solver."""
-        if objective.kind not in ("l2", "huber"):
-            raise InputError(f"objective: {objective.kind} was given, a law that is no sum of powers takes l2 or huber")
+        """See ``Model``: a trust region from the law's own starts, then and from given ones the batched solver."""
         middle = log_loss if log_loss.ndim == 1 else log_loss.mean(axis=0)
         begin = np.atleast_2d(self.starts(inputs, middle) if starts is None else starts)
         w = np.ones((1, len(middle))) if weights is None else np.atleast_2d(weights)
-        held = fixed or {}
-        size = max([len(begin), len(w), len(np.atleast_2d(log_loss)), *(np.size(value) for value in held.values())])
-        begin = np.broadcast_to(begin, (size, begin.shape[1])).copy()
-        for index, number in held.items():
-            begin[:, index] = number
-        order = np.array(sorted(range(begin.shape[1]), key=lambda i: i in held), dtype=np.intp)
-        n_free = begin.shape[1] - len(held)
+        reduction = reduce(np.zeros((0, begin.shape[1])), np.zeros(begin.shape[1]), fixed=fixed, ties=ties)
+        size = max(len(begin), len(w), len(np.atleast_2d(log_loss)), len(reduction.fixed))
+        logs = reduction.phi(np.broadcast_to(begin, (size, begin.shape[1])))
         rows = Rows(np.broadcast_to(w, (size, len(middle))), shifts(log_loss, middle, objective))
-        target = self._target(inputs, middle, objective, begin[0, order], order, n_free)
-        phi = target.from_logs(begin[:, order])
-        if starts is None and n_free:
-            phi = np.stack([trust_region(target, start, row) for start, row in zip(phi, rows.weights, strict=True)])
-        if n_free:
-            phi = minimise(target, phi, rows).phi
-        with np.errstate(all="ignore"):
-            value, gradient, _ = target.derivatives(phi, rows)
-            cosine, known = certificate(target, phi, rows, gradient)
-        theta = np.empty_like(phi)
-        theta[:, order] = to_logs(phi, target.floor, target.log_unit)
-        converged = cosine <= np.maximum(_GRADIENT, known)
-        return Solutions(theta=theta, value=value, gradient=cosine, converged=converged, at_bound=target.at_floor(phi))
+        target = self._target(inputs, middle, objective, reduction, bounds, logs[0])
+        phi = target.from_logs(logs)
+        if starts is None and target.n_free:
+            smooth = replace(target, tilt=0.5, delta=np.inf if objective.kind == "l1" else target.delta)
+            phi = np.stack([trust_region(smooth, start, row) for start, row in zip(phi, rows.weights, strict=True)])
+        ends = (minimise_l1 if objective.kind == "l1" else minimise)(target, phi, rows)
+        return Solutions(
+            theta=reduction.theta(to_logs(ends.phi, target.floor, target.log_unit)),
+            value=ends.value,
+            gradient=ends.gradient,
+            converged=ends.gradient <= np.maximum(_GRADIENT, ends.known),
+            at_bound=np.asarray(target.at_bound(ends.phi).any(axis=1)),
+        )
 
     def _target(
-        self, inputs: Vector, log_loss: Vector, objective: Objective, at: Vector, order: NDArray[np.intp], n_free: int
+        self, inputs: Vector, log_loss: Vector, objective: Objective, reduction: Reduction, bounds: Bounds | None, at: Vector
     ) -> Smooth:
-        """The law on a table, in the parameters ``theta[order]`` of which the first ``n_free`` are free."""
-        raw, back = objective.on == "raw", np.argsort(order)
-        place, unit = np.flatnonzero(order[:n_free] == self.floor), float(log_loss.min())
-        floor = int(place[0]) if len(place) else None
+        """The law on a table, in its free parameters; second derivatives are those at one point ``(n_phi,)``."""
+        raw, unit, n_free = objective.on == "raw", float(log_loss.min()), reduction.n_free
+        floor = reduction.groups.index((self.floor,)) if (self.floor,) in reduction.groups else None
 
         def predict(phi: Vector) -> Vector:
-            m = self.function(to_logs(phi, floor, unit)[..., back], inputs)
+            m = self.function(reduction.theta(to_logs(phi, floor, unit)), inputs)
             return np.exp(m) if raw else m
 
         def jacobian(phi: Vector) -> Vector:
-            slopes = self.jacobian(to_logs(phi, floor, unit)[..., back], inputs)[..., order[:n_free]]
+            slopes = self.jacobian(reduction.theta(to_logs(phi, floor, unit)), inputs) @ reduction.matrix[:, :n_free]
             if floor is not None:
                 slopes[..., floor] /= np.maximum(phi[..., floor, None], NOTHING)
             return slopes * predict(phi)[..., None] if raw else slopes
 
         observed = np.exp(log_loss) if raw else log_loss
-        lower = np.full(n_free, -np.inf)
-        lower[place] = 0.0
+        lower, upper = limits(reduction, bounds)
+        if floor is not None:
+            lower[floor], upper[floor] = np.exp(lower[floor] - unit), np.exp(upper[floor] - unit)
         smooth = Smooth(
             delta=objective.threshold,
             tilt=objective.tilt,
             lower=lower,
-            upper=np.full(n_free, np.inf),
+            upper=upper,
             floor=floor,
             log_unit=unit,
             rounding=ROUNDING * float(np.abs(observed).max() + (not raw)),

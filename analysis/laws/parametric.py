@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.fitting.objectives import Objective
 from analysis.fitting.posynomial import Posynomial, Solutions, seeds, solve
+from analysis.fitting.reduction import Bounds, Fixed, Ties
 from curselab.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ class Model(Protocol):
         objective: Objective,
         weights: Vector | None = None,
         starts: Vector | None = None,
-        fixed: Mapping[int, float | Vector] | None = None,
+        fixed: Fixed | None = None,
+        ties: Ties | None = None,
+        bounds: Bounds | None = None,
     ) -> Solutions:
         """Minimise the objective for each row of ``weights``, or of ``log_loss`` where that has two dimensions.
 
-        Without ``starts``, one problem a start of the law's own.
+        Without ``starts``, one problem a start of the law's own. Constraints are those of
+        :func:`analysis.fitting.posynomial.solve`, by position in ``theta``.
         """
         ...
 
@@ -68,17 +72,18 @@ class PosynomialModel:
         objective: Objective,
         weights: Vector | None = None,
         starts: Vector | None = None,
-        fixed: Mapping[int, float | Vector] | None = None,
+        fixed: Fixed | None = None,
+        ties: Ties | None = None,
+        bounds: Bounds | None = None,
     ) -> Solutions:
         """See ``Model``."""
         x = np.log(inputs)[list(self.reads)].T
+        constraints: dict[str, Any] = {"fixed": fixed, "ties": ties, "bounds": bounds}
         if starts is None:
             row = None if weights is None else weights[0]
-            starts = seeds(self.form, x, log_loss, objective, weights=row)
+            starts = seeds(self.form, x, log_loss, objective, weights=row, **constraints)
             weights = np.ones((len(starts), len(log_loss))) if row is None else np.tile(row, (len(starts), 1))
-        return solve(
-            self.form, x, log_loss, objective=objective, weights=weights, starts=starts, fixed=dict(fixed) if fixed else None
-        )
+        return solve(self.form, x, log_loss, objective=objective, weights=weights, starts=starts, **constraints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

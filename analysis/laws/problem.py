@@ -1,9 +1,10 @@
 """One estimation problem: runs, law, objective and weights, and its solutions in the law's own parameters."""
 
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.fitting.bootstrap import Kind, weights, wild_signs
 from analysis.fitting.objectives import Objective
@@ -15,6 +16,14 @@ Vector = NDArray[np.float64]
 _SAME_OPTIMUM = 1e-6
 _RIVAL = 1e-2  # a second optimum this close, relative to the best, makes the answer doubtful
 _ROUNDING = 1e-24  # of a squared residual: noise-free data
+
+
+class Constraints(TypedDict):
+    """Constraints of ``Model.solve``."""
+
+    fixed: dict[int, ArrayLike]
+    ties: list[tuple[int, int]]
+    bounds: dict[int, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,10 @@ class Problem:
     objective: Objective
     fixed: tuple[tuple[str, float], ...] = ()
     """Parameters that are held, with their values."""
+    ties: tuple[tuple[str, str], ...] = ()
+    """Parameters that are equal."""
+    bounds: tuple[tuple[str, float | None, float | None], ...] = ()
+    """Parameters with their least and largest value, None where there is none."""
 
     @property
     def x(self) -> Vector:
@@ -63,10 +76,28 @@ class Problem:
             clusters=tuple(np.unique(self.groups[keep], return_inverse=True)[1].tolist()),
         )
 
-    def held(self, law: Law) -> dict[int, float | Vector]:
-        """Values of fixed parameters as the solver counts them."""
-        places = ((law.index(symbol), value) for symbol, value in self.fixed)
-        return {i: float(np.log(value)) if law.positive[i] else value for i, value in places}
+    def n_free(self, law: Law) -> int:
+        """Parameters that are fitted; tied ones are one."""
+        return len(law.symbols) - len(self.fixed) - len(self.ties)
+
+    def constraints(self, law: Law) -> "Constraints":
+        """What is fixed, tied and bounded, as the solver counts parameters."""
+
+        def solver(symbol: str, value: float) -> float:
+            with np.errstate(divide="ignore"):
+                return float(np.log(value)) if law.positive[law.index(symbol)] else value
+
+        return {
+            "fixed": {law.index(symbol): solver(symbol, value) for symbol, value in self.fixed},
+            "ties": [(law.index(a), law.index(b)) for a, b in self.ties],
+            "bounds": {
+                law.index(symbol): (
+                    -np.inf if low is None else solver(symbol, low),
+                    np.inf if high is None else solver(symbol, high),
+                )
+                for symbol, low, high in self.bounds
+            },
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +122,7 @@ def solve_point(law: Law, problem: Problem) -> Point:
         resid = first.resid * (np.asarray(problem.loss) if problem.objective.on == "raw" else 1.0)
         problem = replace(problem, objective=problem.objective.with_residuals(resid))
     y = problem.log_loss
-    ends = law.model.solve(problem.x, y, objective=problem.objective, weights=problem.w[None], fixed=problem.held(law) or None)
+    ends = law.model.solve(problem.x, y, objective=problem.objective, weights=problem.w[None], **problem.constraints(law))
     best = int(np.argmin(np.where(np.isfinite(ends.value), ends.value, np.inf)))
     theta, value = ends.theta[best], float(ends.value[best])
     floor = 0.5 * len(y) * _ROUNDING
@@ -115,13 +146,13 @@ def solve_weights(law: Law, problem: Problem, theta: Vector, rows: Vector) -> So
         objective=problem.objective,
         weights=rows * problem.w,
         starts=theta,
-        fixed=problem.held(law) or None,
+        **problem.constraints(law),
     )
 
 
 def solve_wild(law: Law, problem: Problem, point: Point, signs: Vector) -> Solutions:
     """Solve for losses whose residuals were multiplied by ``signs`` ``(batch, n)``, from the point estimate."""
-    n, p = len(problem.loss), len(law.symbols) - len(problem.fixed)
+    n, p = len(problem.loss), problem.n_free(law)
     # residuals of a fit are smaller than the noise was
     resid = point.resid * np.sqrt(n / max(n - p, 1))
     fitted = problem.log_loss + point.resid
@@ -131,7 +162,7 @@ def solve_wild(law: Law, problem: Problem, point: Point, signs: Vector) -> Solut
         objective=problem.objective,
         weights=problem.w[None],
         starts=point.theta,
-        fixed=problem.held(law) or None,
+        **problem.constraints(law),
     )
 
 

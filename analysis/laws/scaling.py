@@ -24,7 +24,7 @@ exponents (Pearce and Song 2024, arXiv:2406.12907); at :math:`\delta = 10^{-3}` 
 the answer rests on few points; A and B are strongly skewed, so read their interval, not their standard error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,8 @@ def fit_scaling_law(
     weights: Source | None = None,
     sigma: Source | None = None,
     fixed: Mapping[str, float] | None = None,
+    ties: Sequence[tuple[str, str]] = (),
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     bootstrap: int = 4000,
     kind: str = "auto",
     seed: int = 0,
@@ -92,6 +94,11 @@ def fit_scaling_law(
         the bootstrap measures the noise anew.
     fixed : mapping, optional
         Parameters that are held, such as ``{"E": 1.6}``.
+    ties : sequence of pairs
+        Parameters that are equal, such as ``[("alpha", "beta")]``.
+    bounds : mapping, optional
+        Least and largest value of a parameter, such as ``{"alpha": (0.1, None)}``. Sums of powers take bounds of exponents and
+        of the irreducible loss, other laws of all parameters.
     bootstrap : int
         Resamples; 0 gives no intervals.
     kind : str
@@ -120,9 +127,9 @@ def fit_scaling_law(
     sources = _sources(form, {"params": params, "tokens": tokens} | dict(inputs or {}))
     runs = read_runs_of(data, inputs=sources, loss=loss, groups=groups, weights=weights, sigma=sigma)
     runs = _with_compute(form, runs)
-    held = _check_fixed(form, fixed or {})
-    _check_design(form, runs, held)
-    problem, order = pose(runs, goal, held)
+    problem, order = pose(runs, goal, fixed=_check_fixed(form, fixed or {}), ties=_check_ties(form, ties))
+    problem = replace(problem, bounds=_check_bounds(form, bounds or {}))
+    _check_design(form, runs, problem.n_free(form))
     return estimate(form, problem, order, runs, bootstrap=bootstrap, kind=kind, seed=seed, level=level)
 
 
@@ -132,7 +139,7 @@ def fit_runs(data: pd.DataFrame, **options: Any) -> ScalingFit:
     return fit_scaling_law(data, **defaults | options)
 
 
-def pose(runs: Runs, objective: Objective, fixed: Mapping[str, float]) -> tuple[Problem, NDArray[np.intp]]:
+def pose(runs: Runs, objective: Objective, **constraints: Any) -> tuple[Problem, NDArray[np.intp]]:
     """Put runs in one order of rows, whatever the order in which they came; the order is returned too."""
     order = np.lexsort((runs.weights, runs.loss, *runs.inputs[::-1]))
     problem = Problem(
@@ -141,7 +148,7 @@ def pose(runs: Runs, objective: Objective, fixed: Mapping[str, float]) -> tuple[
         weights=tuple(runs.weights[order].tolist()),
         clusters=tuple(pd.factorize(runs.clusters[order])[0].tolist()),
         objective=objective,
-        fixed=tuple(fixed.items()),
+        **constraints,
     )
     return problem, order
 
@@ -205,15 +212,31 @@ def _with_compute(law: Law, runs: Runs) -> Runs:
     return replace(runs, inputs=FLOP_PER_PARAM_TOKEN * runs.inputs[-2:-1] * runs.inputs[-1:])
 
 
-def _check_fixed(law: Law, fixed: Mapping[str, float]) -> dict[str, float]:
+def _check_fixed(law: Law, fixed: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
     for symbol, value in fixed.items():
         if law.positive[law.index(symbol)] and not value > 0 or not np.isfinite(value):
             raise InputError(f"fixed: {symbol} = {value!r} was given, a positive number is needed")
-    return {symbol: float(value) for symbol, value in fixed.items()}
+    return tuple((symbol, float(value)) for symbol, value in fixed.items())
 
 
-def _check_design(law: Law, runs: Runs, fixed: Mapping[str, float]) -> None:
-    free = len(law.symbols) - len(fixed)
+def _check_ties(law: Law, ties: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    for a, b in ties:
+        if law.positive[law.index(a)] != law.positive[law.index(b)] or a == b:
+            raise InputError(f"ties: {a} and {b} were given, two sizes or two exponents are needed")
+    return tuple((a, b) for a, b in ties)
+
+
+def _check_bounds(
+    law: Law, bounds: Mapping[str, tuple[float | None, float | None]]
+) -> tuple[tuple[str, float | None, float | None], ...]:
+    for symbol, (low, high) in bounds.items():
+        least = 0.0 if law.positive[law.index(symbol)] else -np.inf
+        if not (least if low is None else low) < (np.inf if high is None else high) or (low is not None and low < least):
+            raise InputError(f"bounds: {symbol} from {low} to {high} was given, a range is needed (of a size above zero)")
+    return tuple((symbol, low, high) for symbol, (low, high) in bounds.items())
+
+
+def _check_design(law: Law, runs: Runs, free: int) -> None:
     if len(runs.loss) < free:
         raise InputError(
             f"data: {len(runs.loss)} runs with a loss were given, {free} or more are needed for {free} parameters"

@@ -87,7 +87,7 @@ class ScalingFit(FitResult):
             return np.full((2, x.shape[1]), np.nan)
         curves = self.form.predict(np.asarray(self.draws), *x)
         if kind == "new_run":
-            n, p = self.nobs, len(self.symbols)
+            n, p = self.nobs, self.problem.n_free(self.form)
             resid = np.asarray(self.resid) * np.sqrt(n / max(n - p, 1))
             noise = np.random.default_rng(int(self.settings["seed"])).choice(resid, size=curves.shape)
             curves = curves * np.exp(-noise)
@@ -169,19 +169,25 @@ class ScalingFit(FitResult):
             Lower and upper end; zero or infinite where the runs set no limit.
         """
         level, law, i = check_level(self.level if level is None else level), self.form, self.form.index(symbol)
-        if i in self.problem.held(law):
+        constraints = self.problem.constraints(law)
+        if i in constraints["fixed"]:
             raise InputError(f"profile: {symbol} is fixed, so it has no interval")
         theta, x, y = law.solver(self.estimate), self.problem.x, self.problem.log_loss
         log_resid = law.model.log_loss(theta, x) - y
         resid = np.exp(y) * np.expm1(log_resid) if self.problem.objective.on == "raw" else log_resid
-        dof = max(self.nobs - len(self.symbols) + len(self.problem.fixed), 1)
+        dof = max(self.nobs - self.problem.n_free(law), 1)
         scale = sharpness(self.problem.objective, resid, self.problem.w) * dof / self.nobs
 
         def rise(values: Vector) -> Vector:
-            held = self.problem.held(law) | {i: values}
-            rows = np.tile(self.problem.w, (len(values), 1))
             ends = law.model.solve(
-                x, y, objective=self.problem.objective, weights=rows, starts=np.tile(theta, (len(values), 1)), fixed=held
+                x,
+                y,
+                objective=self.problem.objective,
+                weights=np.tile(self.problem.w, (len(values), 1)),
+                starts=np.tile(theta, (len(values), 1)),
+                fixed=constraints["fixed"] | {i: values},
+                ties=constraints["ties"],
+                bounds=constraints["bounds"],
             )
             return np.where(np.isfinite(ends.value), ends.value, np.inf) - self.objective
 
@@ -219,6 +225,8 @@ class ScalingFit(FitResult):
             },
             "objective": to_plain(self.problem.objective),
             "fixed": dict(self.problem.fixed),
+            "ties": to_plain(self.problem.ties),
+            "bounds": {symbol: [low, high] for symbol, low, high in self.problem.bounds},
             "settings": settings,
             "optimum": to_plain(self.convergence) | {"objective": self.objective},
             "bootstrap": to_plain(self.bootstrap),

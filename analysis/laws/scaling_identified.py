@@ -72,10 +72,19 @@ def _of_point(law: Law, point: Point) -> Judgement:
         if not _EXPONENT_RANGE[0] < value < _EXPONENT_RANGE[1]:
             lost |= {exponent, size} | floor
             notes.append(Note("bound", f"{exponent} = {value:.3g} is outside {_EXPONENT_RANGE}"))
+    for symbol in _on_bound(law, point, natural):
+        lost.add(symbol)
+        notes.append(Note("bound", f"{symbol} = {natural[law.index(symbol)]:.3g} lies on the bound that was given"))
     if point.rival is not None:
         other = ", ".join(f"{symbol} {value:.4g}" for symbol, value in zip(law.symbols, point.rival, strict=True))
         notes.append(Note("second_optimum", f"another optimum is within 1 % of the best: {other}"))
     return lost, notes
+
+
+def _on_bound(law: Law, point: Point, natural: Vector) -> list[str]:
+    """Bounded parameters that lie on their bound."""
+    ends = ((symbol, end) for symbol, *ends in point.problem.bounds for end in ends if end is not None)
+    return [symbol for symbol, end in ends if np.isclose(natural[law.index(symbol)], end, rtol=1e-9, atol=1e-15)]
 
 
 def _of_draws(law: Law, point: Point, draws: Vector, level: float) -> Judgement:

@@ -176,13 +176,19 @@ def _huber_sum(resid, delta=1e-3):
 
 def test_a_solution_on_a_bound_is_reported(shared):
     x, y = runs(shared)
-    inside = solve(CHINCHILLA, x, y, objective="huber", bounds=(0.0, 2.0))
+    inside = solve(CHINCHILLA, x, y, objective="huber", bounds={3: (0.0, 2.0), 4: (0.0, 2.0)})
     assert inside.converged.all()
-    outside = solve(CHINCHILLA, x, y, objective="huber", bounds=([0.0, 0.0], [2.0, 0.3]))
+    assert not inside.at_bound.any()
+    outside = solve(CHINCHILLA, x, y, objective="huber", bounds={3: (0.0, 2.0), 4: (0.0, 0.3)})
     assert outside.theta[0, 4] == 0.3
-    assert not outside.converged.any()
+    assert outside.converged.all()
+    assert outside.at_bound.all()
     held = solve(CHINCHILLA, x, y, objective="huber", fixed={4: 0.3})
     np.testing.assert_allclose(outside.theta, held.theta, rtol=1e-6)
+    floor = solve(CHINCHILLA, x, y, objective="huber", bounds={2: (np.log(1.9), np.inf)})
+    np.testing.assert_allclose(
+        floor.theta, solve(CHINCHILLA, x, y, objective="huber", fixed={2: np.log(1.9)}).theta, rtol=1e-6
+    )
 
 
 def test_other_laws_of_power_terms():
@@ -205,13 +211,11 @@ def test_seeds_are_sorted_and_near(shared):
     np.testing.assert_allclose(ends.value, ends.value[0], rtol=1e-9)
 
 
-def test_hopeless_fits_are_not_called_converged():
-    """A loss that falls linearly in ln D, with slope for ever: the exponents have no optimum inside any bounds."""
-    x = np.column_stack([np.linspace(0, 1, 12), np.linspace(0, 5, 12)])
+def test_a_loss_that_rises_with_size_is_no_optimum_inside_the_bounds():
+    x = np.column_stack([np.linspace(0, 1, 12), np.linspace(0, 5, 12) ** 2])
     with np.errstate(all="raise"):
-        found = solve(CHINCHILLA, x, np.linspace(2, 0, 12) ** 3, objective="l2", bounds=(-1.0, 10.0))
-    at_bound = np.any((found.theta[:, 3:] <= -1.0) | (found.theta[:, 3:] >= 10.0))
-    assert not (at_bound and found.converged.any())
+        found = solve(CHINCHILLA, x, np.linspace(0, 2, 12), objective="l2", bounds={3: (0.0, 10.0), 4: (0.0, 10.0)})
+    assert (found.at_bound | ~found.converged).all()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,9 @@ def test_hopeless_fits_are_not_called_converged():
         ({"fixed": {5: 0.0}}, "0 to 4"),
         ({"fixed": {0: np.nan}}, "finite"),
         ({"ties": [(0, 4)]}, "two scales"),
-        ({"bounds": (1.0, 1.0)}, "a range"),
+        ({"bounds": {3: (1.0, 1.0)}}, "a range"),
+        ({"bounds": {0: (1.0, 2.0)}}, "exponents, and a constant term"),
+        ({"bounds": {7: (1.0, 2.0)}}, "0 to 4"),
     ],
 )
 def test_wrong_input_is_one_line(given, says):

@@ -5,6 +5,7 @@ import pytest
 
 from analysis import custom_law, fit_scaling_law
 from analysis.fitting.bootstrap import weights
+from analysis.fitting.objectives import Objective
 from analysis.laws.forms import KAPLAN, OUTER
 from analysis.laws.general import broadcast, differentiate
 from curselab.errors import InputError
@@ -115,6 +116,27 @@ def test_bad_starts_are_refused(start, message):
         custom_law(chinchilla, tuple(START), start=start, positive=("E",))
 
 
-def test_objectives_of_the_batched_solver_alone_are_refused(chinchilla_runs):
-    with pytest.raises(InputError, match="takes l2 or huber"):
-        fit_scaling_law(chinchilla_runs, law="kaplan", objective="l1")
+@pytest.mark.parametrize(
+    "objective",
+    ["l1", Objective("asymmetric", tilt=0.2), Objective("huber", delta=1e-2, on="raw"), Objective("huber", delta="auto")],
+    ids=str,
+)
+def test_every_objective_is_that_of_the_batched_solver(chinchilla_runs, objective):
+    law = custom_law(chinchilla, tuple(START), start=START, positive=("E", "A", "B"))
+    fit, same = (
+        fit_scaling_law(chinchilla_runs, law=which, objective=objective, bootstrap=8) for which in (law, "chinchilla")
+    )
+    np.testing.assert_allclose(fit.params, same.params[list(START)], rtol=1e-5)
+    np.testing.assert_allclose(fit.draws, same.draws, rtol=1e-4)
+    assert fit.convergence.converged
+
+
+def test_constraints_are_those_of_the_batched_solver(chinchilla_runs):
+    law = custom_law(chinchilla, tuple(START), start=START, positive=("E", "A", "B"))
+    for option in ({"ties": [("alpha", "beta")]}, {"bounds": {"E": (1.9, None)}}, {"bounds": {"beta": (None, 0.3)}}):
+        fit, same = (fit_scaling_law(chinchilla_runs, law=which, bootstrap=8, **option) for which in (law, "chinchilla"))
+        np.testing.assert_allclose(fit.params, same.params[list(START)], rtol=1e-5)
+        assert {note.code for note in fit.warnings} == {note.code for note in same.warnings}
+    outside = fit_scaling_law(chinchilla_runs, law=law, bootstrap=0, bounds={"A": (None, 100.0)})
+    assert outside.params["A"] == pytest.approx(100)
+    assert "A" in outside.unidentified
