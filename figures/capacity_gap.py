@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.laws.capacity_gap import PUBLISHED
 from curselab.errors import InputError
@@ -69,21 +69,24 @@ def _losses(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
     for s in fit.students:
         means = np.asarray(s.means) - base[s.student]
         parts.append(pd.DataFrame({"series": "mean", "student": s.student, "teacher": s.teachers, "loss": means}))
-        if s.optimum is None:
+        if s.optimum is None or not s.curve:
             continue
         grid = np.geomspace(s.window[0], s.window[1], 41)
-        x = np.log(grid / s.lowest)
-        curve = s.curve[0] + s.curve[1] * x + s.curve[2] * x**2 - base[s.student]
+        curve = _curve(s, grid) - base[s.student]
         parts.append(pd.DataFrame({"series": "curve", "student": s.student, "teacher": grid, "loss": curve}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _curve(student: Any, teacher: ArrayLike) -> Any:
+    return np.polynomial.polynomial.polyval(np.log(np.asarray(teacher) / student.lowest), student.curve)
 
 
 def _optima(fit: Any) -> pd.DataFrame:
     base, rows = _baselines(fit), []
     for s in fit.students:
         if s.optimum is not None:
-            x = np.log(s.optimum / s.lowest)
-            loss = s.curve[0] + s.curve[1] * x + s.curve[2] * x**2 - base[s.student]
+            # where no curve fits, the optimum is the lowest teacher itself
+            loss = (_curve(s, s.optimum) if s.curve else min(s.means)) - base[s.student]
             rows.append(("optimum", s.student, s.optimum, s.lower, s.upper, loss))
         elif s.above is not None or s.below is not None:
             rows.append(("bound", s.student, s.above or s.below, s.above, s.below, np.nan))
@@ -99,7 +102,9 @@ def _laws(fit: Any) -> pd.DataFrame:
         # an offset in parameters that is larger than a miniature student leaves only the ratio to compare with
         offset = law.offset if law.ratio * grid[0] + 2 * law.offset > 0 else 0.0
         label = f"{law.label}, $k$ = {law.ratio:.2g}" + (" (no offset)" if offset != law.offset else "")
-        parts.append(pd.DataFrame({"series": label, "student": grid, "teacher": law.ratio * grid + offset}))
+        teacher, (lower, upper) = law.ratio * grid + offset, (ratio * grid + offset for ratio in law.span)
+        line = {"series": label, "student": grid, "teacher": teacher, "lower": lower, "upper": upper}
+        parts.append(pd.DataFrame(line))
     if fit.status == "ok":
         parts.append(fit.predict(grid).assign(series="law"))
     return pd.concat(parts, ignore_index=True)
@@ -145,6 +150,7 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
 def _paint_optima(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     for dashes, label in zip(_DASHES, drawn["series"][drawn["series"].str.contains("et al")].unique(), strict=True):
         line = drawn[drawn["series"] == label]
+        ax.fill_between(line["student"], line["lower"], line["upper"], color=GREY, alpha=0.15, linewidth=0, zorder=0)
         ax.plot(line["student"], line["teacher"], linestyle=dashes, color=GREY, linewidth=1, label=label)
     law = drawn[drawn["series"] == "law"]
     if len(law):
@@ -181,6 +187,11 @@ def _remark(fit: Any) -> str:
     lines = [f"bars: {100 * fit.level:g} %"] if fit.across.n_students else []
     if fit.status != "ok":
         lines.append(f"law not identified:\n{fit.across.n_students} of {len(fit.students)} optima found")
+    noise = [(s.sigma, s.detectable) for s in fit.students if s.sigma is not None]
+    if noise:
+        # of the noisiest student; a rise is found in 80 % of cases (StudentGap.detectable)
+        sigma, rise = (max(values) for values in zip(*noise, strict=True))
+        lines.append(f"noise of a run: {sigma:.2g}\nleast rise found: {rise:.2g}")
     if fit.counts.n_diverged:
         lines.append(f"diverged, not drawn: {fit.counts.n_diverged}")
     return "\n".join(lines)

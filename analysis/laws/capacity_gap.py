@@ -16,64 +16,35 @@ Source: Zhang et al. (2023), Towards the Law of Capacity Gap in Distilling Langu
 :math:`N_T^* = 2.498 N_S - 11.498` (millions) for students cut out of their own teacher; Busbridge et al. (2025), Distillation
 Scaling Laws, arXiv:2502.08606, whose coefficients imply a ratio near 9 for fresh students of compute-optimal teachers.
 
-For each student, a parabola in :math:`\ln N_T` through the points within an octave of the lowest one (five points where there
-are) gives the optimum; see :mod:`analysis.laws.capacity_gap_student`. The law over students is fitted only to optima that are
-identified: the lowest loss is inside the grid, both the fall and the rise are significant after Holm's correction, larger
-teachers are better ones, and 90 % of resamples have an optimum inside. Four such students over a factor of eight are needed.
+For each student, a cubic in :math:`\ln N_T` through the points within two octaves of the lowest one gives the optimum, where
+the noise of the runs does not reject that form; other estimators stand beside it, see
+:mod:`analysis.laws.capacity_gap_optimum`. The law over students is fitted only to optima that are identified: the lowest loss
+is inside the grid, both the fall and the rise are significant after Holm's correction, larger teachers are better ones, and
+90 % of resamples have an optimum inside. Four such students over a factor of eight are needed.
 
-Known failures: a parabola puts the optimum too high where the fall is steeper than the rise, by nearly the same factor for all
-students, so trust :math:`b` before :math:`k` (in the exact :mod:`analysis.laws.kernel_toy`, k is 17 % high and b 4 % low);
-one teacher a size means that a lucky teacher looks like a good size, which no interval here covers; undertrained large
-teachers make an optimum of their own; a high :math:`R^2` does not show :math:`b = 1`.
+Known failures: one teacher a size means that a lucky teacher looks like a good size, which no interval here covers;
+undertrained large teachers make an optimum of their own; a plateau (:mod:`analysis.laws.kernel_toy`) has no single best
+teacher, and what is found is a point on it or near its end; a high :math:`R^2` does not show :math:`b = 1`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from analysis.columns import drop_diverged, positive, require_columns
+from analysis.columns import require_columns
 from analysis.fitting.result import Bootstrap, Counts, Note, Status, check_level, from_plain, to_plain
 from analysis.laws.capacity_gap_law import AcrossStudents, across_students
-from analysis.laws.capacity_gap_student import Cells, StudentGap, draft, judge
+from analysis.laws.capacity_gap_published import PUBLISHED, BestTeacher
+from analysis.laws.capacity_gap_student import StudentGap, draft, judge
+from analysis.laws.capacity_gap_table import doubts, read_cells
 from curselab.errors import InputError
 
-
-@dataclass(frozen=True, slots=True)
-class PublishedLaw:
-    """A law read from a paper: teacher = ratio * student + offset, in parameters."""
-
-    label: str
-    ratio: float
-    offset: float
-    source: str
-    trust: Literal["primary", "secondary", "derived"]
-    """primary: read in the paper or its code; secondary: quoted by others; derived: computed from what is printed."""
-
-
-PUBLISHED = (
-    PublishedLaw(
-        "Zhang et al. 2023",
-        2.498,
-        -11.498e6,
-        "arXiv:2311.07052 v4, T = 2.498 S - 11.498; the unit of the intercept is not stated, only millions make sense",
-        "secondary",
-    ),
-    PublishedLaw(
-        "Busbridge et al. 2025",
-        9.0,
-        0.0,
-        "arXiv:2502.08606, table 6, optimum for teachers at 20 tokens a parameter and students at 160 to 1000: 8.3 to 11",
-        "derived",
-    ),
-)
-
-# what must not differ between teachers of one student, or the comparison is of something else
-_FIXED = ("tokens", "temperature", "distill_weight", "learning_rate", "context", "tokenizer", "text_sha256", "eval_tokens")
+__all__ = ["PUBLISHED", "CapacityGapFit", "fit_capacity_gap"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +100,35 @@ class CapacityGapFit:
             {"student": N, "teacher": np.exp(mean), "lower": np.exp(mean - half), "upper": np.exp(mean + half)}
         )
 
+    def best_teacher(self, student: float, tokens: float | None = None) -> BestTeacher:
+        """Best teacher of a student of any size, parameters; the law does not look at tokens."""
+        row = self.predict(student).iloc[0]
+        notes = [] if self.status == "ok" else [Note("not_identified", self.across.reason)]
+        sizes = [s.student for s in self.students if s.optimum is not None]
+        if sizes and not min(sizes) <= student <= max(sizes):
+            notes.append(
+                Note("extrapolated", f"student outside those fitted, {min(sizes):.3g} to {max(sizes):.3g} parameters")
+            )
+        teacher, lower, upper = (None if np.isnan(row[name]) else float(row[name]) for name in ("teacher", "lower", "upper"))
+        return BestTeacher(teacher=teacher, lower=lower, upper=upper, level=self.level, notes=tuple(notes))
+
+    def estimates(self) -> pd.DataFrame:
+        """One row a student and estimator, none chosen by its answer: sizes in parameters, None where there is no answer."""
+        rows = [
+            (s.student, s.status, e.name, e.optimum, e.lower, e.upper, e.reason) for s in self.students for e in s.estimates
+        ]
+        return pd.DataFrame(rows, columns=["student", "status", "estimator", "optimum", "lower", "upper", "reason"])
+
+    def noise(self) -> str:
+        """One line on what the runs can show: seed noise and smallest detectable rise of each student, nats/token."""
+        parts = [
+            f"{s.student:.4g}: {s.sigma:.2g}, {s.detectable:.2g}"
+            for s in self.students
+            if s.sigma is not None and s.detectable is not None
+        ]
+        unknown = "unknown, no seed is repeated over teachers"
+        return "seed noise and smallest rise found with 80 % power (nats/token): " + ("; ".join(parts) or unknown)
+
     def frame(self) -> pd.DataFrame:
         """One row a student: sizes in parameters, losses in nats/token, None where there is no answer."""
         return pd.DataFrame(
@@ -144,6 +144,8 @@ class CapacityGapFit:
                     "ratio": None if s.optimum is None else s.optimum / s.student,
                     "lowest": s.lowest,
                     "rise": s.rise,
+                    "sigma": s.sigma,
+                    "detectable": s.detectable,
                     "p_no_rise": s.p_no_rise,
                     "p_no_fall": s.p_no_fall,
                     "n_seeds": s.n_seeds,
@@ -170,13 +172,11 @@ class CapacityGapFit:
                 continue
             bound = f"above {s.above:.4g}" if s.above else f"below {s.below:.4g}" if s.below else "no bound"
             lines.append(f"{s.student:10.4g} not identified, {bound}: {'; '.join(note.message for note in s.reasons)}")
-        if c.k is None:
+        if self.status != "ok":
             lines.append(f"law over students not identified: {c.reason}")
         else:
-            lines += [
-                f"k {c.k:.4g} [{c.k_lower:.4g}, {c.k_upper:.4g}]  b {c.b:.4g} [{c.b_lower:.4g}, {c.b_upper:.4g}]",
-                f"b = 1: p {c.p_b_is_one:.3g}, {c.verdict}",
-            ]
+            lines += c.lines()
+        lines.append(self.noise())
         return "\n".join(lines + [f"warning {note.code}: {note.message}" for note in self.warnings])
 
     def to_dict(self) -> dict[str, Any]:
@@ -238,12 +238,13 @@ def fit_capacity_gap(
     if distilled.empty:
         raise InputError("data: no rows of objective 'distill' were given (see the column objective)")
     names = {student: "student", teacher: "teacher", loss: "loss", teacher_loss: "teacher_loss", seed_column: "seed"}
-    cells = list(_cells(distilled, data, names))
-    drafts = [draft(c, resamples=bootstrap, rng=np.random.default_rng([seed, int(c.student)])) for c in cells]
+    cells = list(read_cells(distilled, data, names))
+    drafts = [draft(c, resamples=bootstrap, rng=np.random.default_rng([seed, int(c.student)]), level=level) for c in cells]
     students = judge(drafts, level=level)
+    draws = {d.cells.student: d.found.draws.position for d in drafts if d.found.draws is not None}
     return CapacityGapFit(
         students=tuple(students),
-        across=across_students(students, level),
+        across=across_students(students, level, draws=draws),
         level=level,
         counts=Counts(
             n_runs=sum(s.n_runs for s in students),
@@ -252,57 +253,6 @@ def fit_capacity_gap(
             n_seeds=max(s.n_seeds for s in students),
         ),
         bootstrap=Bootstrap(kind="parametric, multivariate t", resamples=bootstrap, not_converged=0),
-        warnings=_warnings(distilled, teacher),
+        warnings=doubts(cells, distilled, teacher),
         settings={**{role: column for column, role in names.items()}, "random_seed": seed},
     )
-
-
-def _cells(distilled: pd.DataFrame, data: pd.DataFrame, names: dict[str, str]) -> Iterator[Cells]:
-    columns = {role: column for column, role in names.items()}
-    kept, _ = drop_diverged(distilled)
-    for column in (columns["teacher"], columns["loss"], columns["teacher_loss"]):
-        positive(kept, column)
-    plain = _plain(data, columns)
-    for size in np.unique(positive(distilled, columns["student"])):
-        fine, n_diverged = drop_diverged(distilled[distilled[columns["student"]] == size])
-        if fine.empty:
-            raise InputError(f"data: all {n_diverged} runs of student {size:g} diverged, leave it out or train it anew")
-        _check_fixed(fine, size, columns["teacher"])
-        table = fine.pivot_table(index=columns["seed"], columns=columns["teacher"], values=columns["loss"], aggfunc="mean")
-        signal = fine.groupby(columns["teacher"])[columns["teacher_loss"]].mean()
-        yield Cells(
-            student=float(size),
-            teachers=table.columns.to_numpy(dtype=float),
-            losses=table.to_numpy(dtype=float),
-            teacher_loss=signal.to_numpy(dtype=float),
-            n_runs=len(fine),
-            n_diverged=n_diverged,
-            plain_loss=plain.get(float(size)),
-        )
-
-
-def _plain(data: pd.DataFrame, columns: dict[str, str]) -> dict[float, float]:
-    """Mean loss of plain training by student size."""
-    if "objective" not in data:
-        return {}
-    rows, _ = drop_diverged(data[data["objective"] == "lm"])
-    if "stage" in rows:
-        rows = rows[rows["stage"] == "plain"]
-    means = rows.groupby(columns["student"])[columns["loss"]].mean()
-    return dict(zip(means.index.to_numpy(dtype=float).tolist(), means.to_numpy(dtype=float).tolist(), strict=True))
-
-
-def _check_fixed(runs: pd.DataFrame, size: float, teacher: str) -> None:
-    for name in _FIXED:
-        values = sorted(runs[name].dropna().unique()) if name in runs else []
-        if len(values) > 1:
-            shown = ", ".join(map(str, values[:3]))
-            raise InputError(f"data: student {size:g} has runs of different {name} ({shown}); fit each on its own")
-    if "teacher_tokens" in runs and runs.groupby(teacher)["teacher_tokens"].nunique().max() > 1:
-        raise InputError(f"data: student {size:g} has teachers of one size and different teacher_tokens; fit each on its own")
-
-
-def _warnings(distilled: pd.DataFrame, teacher: str) -> tuple[Note, ...]:
-    if "teacher_seed" in distilled and distilled.groupby(teacher)["teacher_seed"].nunique().min() > 1:
-        return ()
-    return (Note("teacher_luck", "one teacher a size: no interval covers the luck of a teacher's own seed"),)

@@ -1,6 +1,11 @@
-"""The capacity-gap law over students: a straight line in logarithms through the optima that are identified."""
+"""The capacity-gap law over students: a power law through the optima that are identified, and a line with intercept beside it.
 
-from collections.abc import Sequence
+A high :math:`R^2` of the line shows neither that the law is linear nor that it passes through zero, so none is given; the
+exponent of the power law, its interval and its test of 1 stand in its place, and a prediction of the largest student's best
+teacher from the smaller students.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +23,31 @@ _MIN_STUDENTS = 4
 _MIN_SPAN = 8.0
 _TESTED_HALF_WIDTH = 0.2  # of the interval of b: a wider one excludes no interesting alternative to 1
 _SE_FLOOR = 1e-3  # of ln N: noise-free optima must not get infinite weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearLaw:
+    """``teacher = slope * student + intercept``, the form of Zhang et al. (2023), weighted by the optima's errors."""
+
+    slope: float
+    slope_lower: float
+    slope_upper: float
+    intercept: float
+    """Parameters."""
+    intercept_lower: float
+    intercept_upper: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """The largest student's best teacher as the smaller students predict it, parameters."""
+
+    student: float
+    observed: float
+    predicted: float
+    lower: float
+    """Of the interval for a student's estimate, which holds its own error too."""
+    upper: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +71,42 @@ class AcrossStudents:
     """Of a and b: var(a), cov(a, b), var(b)."""
     p_b_is_one: float | None = None
     verdict: Verdict | None = None
+    b_resampled: tuple[float, ...] = ()
+    """Percentile interval of b when all optima are resampled: lower, upper."""
+    linear: LinearLaw | None = None
+    held_out: HeldOut | None = None
+
+    def lines(self) -> list[str]:
+        """Text of a law that is ``ok``."""
+        assert self.linear is not None
+        assert self.held_out is not None
+        line, last = self.linear, self.held_out
+        resampled = ", resampled [{:.4g}, {:.4g}]".format(*self.b_resampled) if self.b_resampled else ""
+        return [
+            f"k {self.k:.4g} [{self.k_lower:.4g}, {self.k_upper:.4g}]"
+            f"  b {self.b:.4g} [{self.b_lower:.4g}, {self.b_upper:.4g}]{resampled}",
+            f"b = 1: p {self.p_b_is_one:.3g}, {self.verdict}",
+            f"line: slope {line.slope:.4g} [{line.slope_lower:.4g}, {line.slope_upper:.4g}]"
+            f"  intercept {line.intercept:.4g} [{line.intercept_lower:.4g}, {line.intercept_upper:.4g}]",
+            f"student {last.student:.4g} from the smaller ones: {last.predicted:.4g} [{last.lower:.4g}, {last.upper:.4g}],"
+            f" found {last.observed:.4g}",
+        ]
 
 
-def across_students(students: Sequence[StudentGap], level: float) -> AcrossStudents:
-    """Weighted straight line through the identified optima in logarithms, and the test of b = 1."""
+def across_students(
+    students: Sequence[StudentGap], level: float, *, draws: Mapping[float, Vector] | None = None
+) -> AcrossStudents:
+    """Weighted straight line through the identified optima in logarithms, and the test of b = 1.
+
+    Parameters
+    ----------
+    students : sequence of StudentGap
+        Those that are not identified are left out.
+    level : float
+        Of all intervals.
+    draws : mapping, optional
+        ln(best teacher) of each resample ``(resamples,)`` by student size.
+    """
     found = [(s.student, s.optimum, s.se_log) for s in students if s.optimum is not None]
     n = len(found)
     sizes, optima, errors = np.array(found, dtype=float).reshape(-1, 3).T
@@ -78,6 +140,50 @@ def across_students(students: Sequence[StudentGap], level: float) -> AcrossStude
         cov=(float(cov[0, 0]), float(cov[0, 1]), float(cov[1, 1])),
         p_b_is_one=float(2 * student_t.sf(abs(b - 1) / se, n - 2)),
         verdict=verdict,
+        b_resampled=_resampled(sizes, w, draws or {}, level),
+        linear=_linear(sizes, optima, np.maximum(errors, _SE_FLOOR), level),
+        held_out=_held_out(x, z, w, level),
+    )
+
+
+def _resampled(sizes: Vector, w: Vector, draws: Mapping[float, Vector], level: float) -> tuple[float, ...]:
+    """Carry every resample of the optima through to b."""
+    if not all(size in draws for size in sizes.tolist()):
+        return ()
+    z, x = np.column_stack([draws[size] for size in sizes.tolist()]), np.log(sizes)
+    leverage = w * (x - np.average(x, weights=w))
+    slopes = z @ leverage / (leverage @ x)
+    return tuple(np.quantile(slopes, [(1 - level) / 2, (1 + level) / 2]).tolist())
+
+
+def _linear(sizes: Vector, optima: Vector, errors: Vector, level: float) -> LinearLaw:
+    theta, cov = _line(sizes, optima, 1 / (optima * errors) ** 2)
+    half = student_t.ppf((1 + level) / 2, len(sizes) - 2) * np.sqrt(np.diag(cov))
+    (intercept, slope), (low_i, low_s), (high_i, high_s) = theta, theta - half, theta + half
+    return LinearLaw(
+        slope=float(slope),
+        slope_lower=float(low_s),
+        slope_upper=float(high_s),
+        intercept=float(intercept),
+        intercept_lower=float(low_i),
+        intercept_upper=float(high_i),
+    )
+
+
+def _held_out(x: Vector, z: Vector, w: Vector, level: float) -> HeldOut:
+    largest = int(x.argmax())
+    kept = np.arange(len(x)) != largest
+    theta, cov = _line(x[kept], z[kept], w[kept])
+    at = np.array([1.0, x[largest]])
+    spread = np.sqrt(at @ cov @ at + 1 / w[largest])
+    half = float(student_t.ppf((1 + level) / 2, len(x) - 3) * spread)
+    mean = float(at @ theta)
+    return HeldOut(
+        student=float(np.exp(x[largest])),
+        observed=float(np.exp(z[largest])),
+        predicted=float(np.exp(mean)),
+        lower=float(np.exp(mean - half)),
+        upper=float(np.exp(min(mean + half, 700.0))),
     )
 
 

@@ -4,16 +4,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student_t
 
-from analysis.fitting.minimum import Minima, local_minima, parabola, window
+from analysis.fitting.minimum import Minima, window
 from analysis.fitting.monotone import holm, monotone_test
 from analysis.fitting.paired import PairedMeans, paired_means
 from analysis.fitting.result import Note, Status
+from analysis.laws.capacity_gap_optimum import MIN_INTERIOR, Estimate, Located, cubic_curve, estimates, locate
 
 Vector = NDArray[np.float64]
-OCTAVE = float(np.log(2))
 _MIN_TEACHERS = 3
-_MIN_INTERIOR = 0.9
+_POWER = 0.8  # of the detectable rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ class StudentGap:
     n_seeds: int
     n_diverged: int
     sigma: float | None
-    """Standard deviation of one run, nats/token."""
+    """Standard deviation of one run beside its seed's own effect, nats/token."""
+    detectable: float | None
+    """Difference of two teachers' means that a one-sided test of this noise and these seeds finds in 80 % of cases."""
     lowest: float
     """The teacher with the lowest mean."""
     curve: tuple[float, ...]
-    """``c0, c1, c2`` of the local parabola in ln(teacher / lowest)."""
+    """``c0 .. c3`` of the local cubic in ln(teacher / lowest); empty where no cubic fits within the noise."""
     window: tuple[float, ...]
-    """Smallest and largest teacher of the parabola."""
+    """Smallest and largest teacher of the cubic; of the bracket where there is none."""
     rise: float
     """From the lowest mean to the largest teacher's mean."""
     p_no_rise: float | None
@@ -71,9 +75,11 @@ class StudentGap:
     """Best teacher; None unless identified."""
     lower: float | None
     upper: float | None
-    """Percentile interval of the optimum."""
+    """Percentile interval of the optimum, or the bracket around it."""
     se_log: float | None
     """Standard error of ln(optimum)."""
+    estimates: tuple[Estimate, ...]
+    """What each estimator says, whatever the status; the first is the fit's own."""
     above: float | None
     below: float | None
     """One-sided bounds, where only one side is known."""
@@ -85,15 +91,14 @@ class Draft:
 
     cells: Cells
     paired: PairedMeans
-    position: float
-    """ln of the best teacher."""
-    draws: Minima | None
-    """The same of each resample; None without a repeated seed."""
+    found: Located
+    estimates: tuple[Estimate, ...]
     p_rise: float | None
+    """None without a repeated seed."""
     p_fall: float | None
 
 
-def draft(cells: Cells, *, resamples: int, rng: np.random.Generator) -> Draft:
+def draft(cells: Cells, *, resamples: int, rng: np.random.Generator, level: float) -> Draft:
     """Estimate the best teacher of one student, resample it and test both directions.
 
     Notes
@@ -103,17 +108,18 @@ def draft(cells: Cells, *, resamples: int, rng: np.random.Generator) -> Draft:
     short. Seeds are shared by the teachers, so a seed's own effect is the same for all and moves no minimum.
     """
     x, paired = np.log(cells.teachers), paired_means(cells.losses)
-    position = float(local_minima(x, paired.means[None], half_width=OCTAVE).position[0])
     if paired.sigma is None or resamples == 0:
-        return Draft(cells, paired, position, None, None, None)
+        found = locate(x, paired, None, level=level)
+        return Draft(cells, paired, found, estimates(x, paired, None, cells.teacher_loss, found, level=level), None, None)
     spread = paired.sigma * np.sqrt(paired.dof / rng.chisquare(paired.dof, resamples))
     noise = rng.standard_normal((resamples, len(x))) / np.sqrt(paired.counts)
-    draws = local_minima(x, paired.means + spread[:, None] * noise, half_width=OCTAVE)
+    noisy = paired.means + spread[:, None] * noise
+    found = locate(x, paired, noisy, level=level)
     p_rise, p_fall = (
         monotone_test(paired.means, paired.counts, paired.sigma, paired.dof, increasing=up, resamples=resamples, rng=rng)
         for up in (False, True)
     )
-    return Draft(cells, paired, position, draws, p_rise, p_fall)
+    return Draft(cells, paired, found, estimates(x, paired, noisy, cells.teacher_loss, found, level=level), p_rise, p_fall)
 
 
 def judge(drafts: list[Draft], *, level: float) -> list[StudentGap]:
@@ -125,10 +131,37 @@ def judge(drafts: list[Draft], *, level: float) -> list[StudentGap]:
 
 
 def _judge(d: Draft, p_rise: float | None, p_fall: float | None, level: float) -> StudentGap:
-    x, means = np.log(d.cells.teachers), d.paired.means
+    x, found = np.log(d.cells.teachers), d.found
+    bare = _bare(d, p_rise, p_fall, level)
+    reasons = _reasons(bare, level)
+    if found.draws is None:
+        return replace(bare, reasons=reasons)
+    if not found.inside:
+        reasons += (Note("interval_leaves_grid", "the interval of the best teacher reaches the end of the grid"),)
+    if reasons:
+        return replace(_bounded(bare, found.draws, x, level), reasons=reasons)
+    # a bracket is no sample: its standard error is that of a normal interval as wide
+    wide = (found.upper - found.lower) / (2 * norm.ppf((1 + level) / 2))
+    return replace(
+        bare,
+        status="ok",
+        optimum=float(np.exp(found.position)),
+        lower=float(np.exp(found.lower)),
+        upper=float(np.exp(found.upper)),
+        se_log=float(wide if found.half_width is None else np.std(found.draws.position, ddof=1)),
+    )
+
+
+def _bare(d: Draft, p_rise: float | None, p_fall: float | None, level: float) -> StudentGap:
+    """Everything that is said whether or not the best teacher is identified."""
+    x, means, found = np.log(d.cells.teachers), d.paired.means, d.found
     lowest = int(means.argmin())
-    inside = window(x, lowest, half_width=OCTAVE)
-    bare = StudentGap(
+    if found.half_width is None:
+        ends, curve = (max(lowest - 1, 0), min(lowest + 1, len(x) - 1)), ()
+    else:
+        ends = tuple(window(x, lowest, half_width=found.half_width)[[0, -1]])
+        curve = tuple(cubic_curve(x, means, found.half_width, d.paired.counts).tolist())
+    return StudentGap(
         student=d.cells.student,
         teachers=tuple(d.cells.teachers.tolist()),
         means=tuple(means.tolist()),
@@ -139,38 +172,31 @@ def _judge(d: Draft, p_rise: float | None, p_fall: float | None, level: float) -
         n_seeds=len(d.cells.losses),
         n_diverged=d.cells.n_diverged,
         sigma=d.paired.sigma,
+        detectable=_detectable(d.paired, level),
         lowest=float(d.cells.teachers[lowest]),
-        curve=tuple(parabola(x, means, lowest, half_width=OCTAVE).tolist()),
-        window=(float(d.cells.teachers[inside[0]]), float(d.cells.teachers[inside[-1]])),
+        curve=curve,
+        window=tuple(float(d.cells.teachers[i]) for i in ends),
         rise=float(means[-1] - means[lowest]),
         p_no_rise=None if p_rise is None else float(p_rise),
         p_no_fall=None if p_fall is None else float(p_fall),
-        share_interior=None if d.draws is None else float(d.draws.interior.mean()),
+        share_interior=None if found.draws is None else float(found.draws.interior.mean()),
         status="not_identified",
         reasons=(),
         optimum=None,
         lower=None,
         upper=None,
         se_log=None,
+        estimates=d.estimates,
         above=None,
         below=None,
     )
-    if d.draws is None:
-        return replace(bare, reasons=_reasons(bare, level))
-    lower, upper = np.quantile(d.draws.position, [(1 - level) / 2, (1 + level) / 2])
-    reasons = _reasons(bare, level)
-    if not x[0] < lower < upper < x[-1]:
-        reasons += (Note("interval_leaves_grid", "the interval of the best teacher reaches the end of the grid"),)
-    if reasons:
-        return replace(_bounded(bare, d.draws, x, level), reasons=reasons)
-    return replace(
-        bare,
-        status="ok",
-        optimum=float(np.exp(d.position)),
-        lower=float(np.exp(lower)),
-        upper=float(np.exp(upper)),
-        se_log=float(np.std(d.draws.position, ddof=1)),
-    )
+
+
+def _detectable(paired: PairedMeans, level: float) -> float | None:
+    if paired.sigma is None:
+        return None
+    quantiles = float(student_t.ppf(level, paired.dof) + student_t.ppf(_POWER, paired.dof))
+    return float(quantiles * paired.sigma * np.sqrt(2 / np.median(paired.counts)))
 
 
 def _reasons(s: StudentGap, level: float) -> tuple[Note, ...]:
@@ -197,9 +223,9 @@ def _reasons(s: StudentGap, level: float) -> tuple[Note, ...]:
             "a larger teacher is not a better one somewhere, so size is not what varies",
         ),
         (
-            s.share_interior is not None and s.share_interior < _MIN_INTERIOR,
+            s.share_interior is not None and s.share_interior < MIN_INTERIOR,
             "optimum_not_interior",
-            f"{s.share_interior or 0:.0%} of resamples have an optimum inside the grid, {_MIN_INTERIOR:.0%} are needed",
+            f"{s.share_interior or 0:.0%} of resamples have an optimum inside the grid, {MIN_INTERIOR:.0%} are needed",
         ),
     )
     return tuple(Note(code, message) for failed, code, message in checks if failed)
