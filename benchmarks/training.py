@@ -1,19 +1,21 @@
-"""Training speed beside a plain PyTorch loop: ``python benchmarks/training.py [--json FILE] [--shapes A,B] [--pairs 5]``.
+"""Training speed beside a plain PyTorch loop: ``python benchmarks/training.py [--json FILE] [--shapes A,B] [--rounds 5]``.
 
 Four variants train the same model (pre-norm GPT, LayerNorm, learned positions, exact GELU, tied head, no biases, heads of 32
 features) on the same random tokens:
 
-- ``ours``: this trainer as a shard runs it, one single-threaded process a core, whole runs one after another (or packed);
+- ``ours``: :func:`trainer.shard.train_shard` on as many workers as cores, with the backend that it chooses by itself; results
+  are written, and what a run costs beside its steps counts;
 - ``torch_loop_default_threads``: a loop of nanoGPT's type, one run at a time, PyTorch's own number of threads;
 - ``torch_loop_one_thread``: the same with one thread;
 - ``lightning_default``: Lightning's Trainer as it comes (progress bar, CSV log, checkpoints), one thread.
 
 Start-up is excluded: every process imports and warms up first, and only one variant runs at a time. A round measures all
 variants back to back; ratios are medians over rounds. Wall-clock claims are refused where other processes took more than
-5 % of the machine.
+5 % of the machine. Shapes that are not measured keep their records in FILE.
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import multiprocessing
@@ -23,11 +25,14 @@ import statistics
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 SHAPES = {  # width, depth, context, vocabulary, sequences a step
     "E4": (32, 4, 128, 256, 4),
@@ -37,8 +42,8 @@ SHAPES = {  # width, depth, context, vocabulary, sequences a step
     "C": (256, 4, 256, 4096, 8),
     "D": (64, 4, 256, 4096, 8),
 }
-STEPS = {"E4": 240, "S32": 120, "A": 60, "B": 24, "C": 8, "D": 30}
-TOGETHER = {"E4": 16}  # runs given to one worker at once, as a sweep over seeds gives them
+STEPS = {"E4": 240, "S32": 120, "A": 60, "B": 24, "C": 10, "D": 30}
+RUNS = {"E4": 16}  # runs of a shard, as a sweep over seeds gives them; a run for each core elsewhere
 VARIANTS = ("ours", "torch_loop_default_threads", "torch_loop_one_thread", "lightning_default")
 CORES = len(os.sched_getaffinity(0))
 LOAD_LIMIT = 0.05
@@ -50,81 +55,88 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the records to this file")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="comma-separated, of " + ", ".join(SHAPES))
-    parser.add_argument("--pairs", type=int, default=5, help="rounds of all variants")
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    shapes = options.shapes.split(",")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for vocab_size in {SHAPES[shape][3] for shape in options.shapes.split(",")}:
+        for vocab_size in {SHAPES[shape][3] for shape in shapes}:
             tokens = np.random.default_rng(0).integers(vocab_size, size=2_000_000, dtype=np.uint16)
             for split in ("train", "teacher", "validation"):
                 tokens.tofile(folder / f"random-{vocab_size}.{split}.bin")
-        workers = {
-            variant: [Worker(variant, folder) for _ in range(CORES if variant == "ours" else 1)] for variant in VARIANTS
-        }
-        peak = max(sum(both(workers["ours"], "peak")) for _ in range(5))
+        workers = {variant: Worker(variant, folder) for variant in VARIANTS}
+        peak = max(workers["ours"].ask("peak") for _ in range(5))
         print(f"{CORES} cores, matrix-product peak {peak / 1e9:.0f} GFLOP/s with all of them busy\n")
-        records = [record for shape in options.shapes.split(",") for record in measure(shape, workers, options.pairs, peak)]
-        for team in workers.values():
-            for worker in team:
-                worker.pipe.send(("end",))
-                worker.process.join()
+        records = [record for shape in shapes for record in measure(shape, workers, options.rounds, peak)]
+        for worker in workers.values():
+            worker.pipe.send(("end",))
+            worker.process.join()
     if options.json:
+        if options.json.exists():
+            records += [record for record in json.loads(options.json.read_text()) if record["shape"] not in shapes]
+        records.sort(key=lambda record: list(SHAPES).index(record["shape"]))
         options.json.write_text(json.dumps(records, indent=1) + "\n")
     report(records)
 
 
 class Worker:
-    """A process of one variant, which trains when told to."""
+    """A process of one variant, which does as it is told."""
 
     def __init__(self, variant: str, folder: Path) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(variant, folder, theirs), daemon=True)
+        # no daemon: it has children of its own
+        self.process = context.Process(target=serve, args=(variant, folder, theirs))
         self.process.start()
+        theirs.close()
+
+    def ask(self, *command: Any) -> Any:
+        """Tell it, and wait for the answer."""
+        self.pipe.send(command)
+        return self.pipe.recv()
 
 
-def both(workers: list[Worker], *command: Any) -> list[Any]:
-    """Tell every worker at once, and wait for all answers."""
-    for worker in workers:
-        worker.pipe.send(command)
-    return [worker.pipe.recv() for worker in workers]
-
-
-def measure(shape: str, workers: dict[str, list[Worker]], rounds: int, peak: float) -> list[dict[str, Any]]:
+def measure(shape: str, workers: dict[str, Worker], rounds: int, peak: float) -> list[dict[str, Any]]:
     """Records of all variants of one shape."""
-    for team in workers.values():
-        both(team, "warm", shape)
+    for worker in workers.values():
+        worker.ask("train", shape, 5)
     found: dict[str, list[tuple[float, float, float]]] = {variant: [] for variant in VARIANTS}
     for _ in range(rounds):
-        for variant, team in workers.items():
+        for variant, worker in workers.items():
             busy, wall = busy_seconds(), time.monotonic()
-            answers = both(team, "train", shape)
+            tokens, cpu = worker.ask("train", shape, STEPS[shape])
             wall, busy = time.monotonic() - wall, busy_seconds() - busy
-            tokens, cpu = (sum(part) for part in zip(*answers, strict=True))
             found[variant].append((tokens / wall, tokens / cpu, max(0.0, busy - cpu) / (wall * CORES)))
-    records = []
-    for variant, rows in found.items():
-        wall_speed, cpu_speed, load = (np.array(column) for column in zip(*rows, strict=True))
-        ratio = wall_speed / np.array([row[0] for row in found["torch_loop_default_threads"]])
-        quiet = float(np.median(load)) <= LOAD_LIMIT
-        speed = float(np.median(wall_speed))
-        records.append(
-            {
-                "shape": shape,
-                "variant": variant,
-                "tokens_per_s": speed if quiet else None,
-                "tokens_per_s_range": [float(wall_speed.min()), float(wall_speed.max())] if quiet else None,
-                "tokens_per_cpu_s": float(np.median(cpu_speed)),
-                "tokens_per_cpu_s_range": [float(cpu_speed.min()), float(cpu_speed.max())],
-                "gemm_peak_share": speed * flop_per_token(shape) / peak if quiet else None,
-                "ratio_to_default_threads": float(np.median(ratio)) if quiet else None,
-                "ratio_range": [float(ratio.min()), float(ratio.max())] if quiet else None,
-                "rounds": rounds,
-                "load_of_others": float(np.median(load)),
-                "note": "" if quiet else f"wall clock refused: others took more than {LOAD_LIMIT:.0%} of the machine",
-            }
-        )
-    return records
+    return [record(shape, variant, found, peak) for variant in VARIANTS]
+
+
+def record(shape: str, variant: str, found: dict[str, list[tuple[float, float, float]]], peak: float) -> dict[str, Any]:
+    """Medians and ranges over rounds of one variant, and its ratios to the plain loops."""
+    wall, cpu, load = (np.array(column) for column in zip(*found[variant], strict=True))
+    quiet = float(np.median(load)) <= LOAD_LIMIT
+    by_wall = wall / np.array([row[0] for row in found["torch_loop_default_threads"]])
+    by_cpu = cpu / np.array([row[1] for row in found["torch_loop_one_thread"]])
+    # where others used the machine, nothing that rests on the clock is said
+    clock = {
+        **middle("tokens_per_s", wall),
+        "gemm_peak_share": float(np.median(wall)) * flop_per_token(shape) / peak,
+        **middle("ratio_to_default_threads", by_wall),
+    }
+    return {
+        "shape": shape,
+        "variant": variant,
+        **(clock if quiet else dict.fromkeys(clock)),
+        **middle("tokens_per_cpu_s", cpu),
+        **middle("cpu_ratio_to_one_thread", by_cpu),
+        "rounds": len(wall),
+        "load_of_others": float(np.median(load)),
+        "note": "" if quiet else f"wall clock refused: others took more than {LOAD_LIMIT:.0%} of the machine",
+    }
+
+
+def middle(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
+    """Median and range."""
+    return {name: float(np.median(values)), f"{name}_range": [float(values.min()), float(values.max())]}
 
 
 def flop_per_token(shape: str) -> float:
@@ -142,26 +154,30 @@ def busy_seconds() -> float:
 
 def report(records: list[dict[str, Any]]) -> None:
     """Print a table in Markdown and the geometric mean of the ratios."""
-    columns = ("shape", "variant", "tokens/s", "range", "ratio", "range", "tokens/CPU-s", "GEMM peak", "load of others")
+    columns = ("shape", "variant", "tokens/s", "to default", "GEMM peak", "tokens/CPU-s", "to one thread", "load of others")
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
-    for r in records:
-        wall = ["refused"] * 4
-        if r["tokens_per_s"] is not None:
-            speeds, ratios = r["tokens_per_s_range"], r["ratio_range"]
-            wall = [f"{r['tokens_per_s']:.0f}", f"{speeds[0]:.0f} to {speeds[1]:.0f}"]
-            wall += [f"{r['ratio_to_default_threads']:.2f}", f"{ratios[0]:.2f} to {ratios[1]:.2f}"]
-        share = "" if r["gemm_peak_share"] is None else f"{r['gemm_peak_share']:.0%}"
-        cells = [r["shape"], r["variant"], *wall, f"{r['tokens_per_cpu_s']:.0f}", share, f"{r['load_of_others']:.1%}"]
-        print("| " + " | ".join(cells) + " |")
-    ratios = [r["ratio_to_default_threads"] for r in records if r["variant"] == "ours"]
+    for found in records:
+        wall = ["refused"] * 3
+        if found["tokens_per_s"] is not None:
+            wall = [spread(found, "tokens_per_s", ".0f"), spread(found, "ratio_to_default_threads", ".2f")]
+            wall.append(f"{found['gemm_peak_share']:.0%}")
+        cpu = [spread(found, "tokens_per_cpu_s", ".0f"), spread(found, "cpu_ratio_to_one_thread", ".2f")]
+        print("| " + " | ".join([found["shape"], found["variant"], *wall, *cpu, f"{found['load_of_others']:.1%}"]) + " |")
+    ratios = [found["ratio_to_default_threads"] for found in records if found["variant"] == "ours"]
     if None in ratios:
         print("\nno geometric mean: wall clock refused")
     else:
         print(f"\nours over the default loop, geometric mean of {len(ratios)} shapes: {statistics.geometric_mean(ratios):.2f}")
 
 
+def spread(found: dict[str, Any], name: str, form: str) -> str:
+    """A median with its range."""
+    low, high = found[f"{name}_range"]
+    return f"{found[name]:{form}} ({low:{form}} to {high:{form}})"
+
+
 def serve(variant: str, folder: Path, pipe: Connection) -> None:
-    """Answer commands in a process of its own: ``peak``, ``warm``, ``train`` and ``end``."""
+    """Answer commands in a process of its own: ``peak``, ``train`` and ``end``."""
     import torch
 
     if variant != "torch_loop_default_threads":
@@ -173,20 +189,28 @@ def serve(variant: str, folder: Path, pipe: Connection) -> None:
         if command == "end":
             return
         if command == "peak":
-            pipe.send(matrix_peak())
+            pipe.send(all_cores_peak())
             continue
-        (shape,) = arguments
+        shape, steps = arguments
         number += 1
-        steps = STEPS[shape] if command == "train" else 5
         begin = cpu_seconds()
         tokens = train(shape, steps, folder, seed=number)
         pipe.send((tokens, cpu_seconds() - begin))
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process and its threads."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    """CPU time of this process, its threads and its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def all_cores_peak() -> float:
+    """FLOP/s of matrix products on all cores at once."""
+    from trainer.pool import run_pieces
+
+    found: list[float] = []
+    run_pieces(range(CORES), lambda _, send: send(matrix_peak()), workers=CORES, receive=found.append)
+    return sum(found)
 
 
 def matrix_peak() -> float:
@@ -211,46 +235,42 @@ def model_spec(shape: str) -> Any:
 
 
 def ours(shape: str, steps: int, folder: Path, *, seed: int) -> int:
-    """Train whole runs as a worker of a shard does; return the tokens trained on."""
-    from trainer.allocator import keep_freed_memory
-    from trainer.run import run_together
+    """Train a shard; return the tokens trained on."""
+    from trainer import shard
+    from trainer.progress import Progress
     from trainer.spec import EvaluationSpec, OptimizerSpec, PlannedRun, RunSpec, TextSpec, TokenizerSpec, TrainingSpec
-    from trainer.text.prepared import PreparedText
-    from trainer.text.tokenizers import Tokenizer
 
-    keep_freed_memory()
     _, _, context, vocab_size, sequences = SHAPES[shape]
-    bpe = vocab_size > 256
-    splits = {split: {"tokens": 2_000_000, "bytes": 2_000_000} for split in ("train", "teacher", "validation")}
-    meta = {"sha256": "0" * 64, "dtype": "uint16", "domains": {f"random-{vocab_size}": {"splits": splits}}}
-
-    class RandomTokens:
-        """Stands for a tokenizer whose tokens are one byte each."""
-
-        def __init__(self) -> None:
-            self.vocab_size = vocab_size
-            self.token_bytes = np.ones(vocab_size, dtype=np.int64)
-
-    tokenizer: Tokenizer = RandomTokens()  # type: ignore[assignment]
-    planned = [
-        PlannedRun(
-            "benchmark",
-            "run",
-            RunSpec(
-                model=model_spec(shape),
-                training=TrainingSpec(tokens=steps * sequences * context, batch_sequences=sequences),
-                optimizer=OptimizerSpec(learning_rate=LEARNING_RATE),
-                text=TextSpec(tokenizer=TokenizerSpec(kind="bpe" if bpe else "bytes", vocab_size=vocab_size)),
-                evaluation=EvaluationSpec(tokens=2 * context),
-                seed=1000 * os.getpid() + 100 * seed + i,
-            ),
+    base = RunSpec(
+        model=model_spec(shape),
+        training=TrainingSpec(tokens=steps * sequences * context, batch_sequences=sequences),
+        optimizer=OptimizerSpec(learning_rate=LEARNING_RATE),
+        text=TextSpec(tokenizer=TokenizerSpec(kind="bpe" if vocab_size > 256 else "bytes", vocab_size=vocab_size)),
+        evaluation=EvaluationSpec(tokens=2 * context, curve_tokens=2 * context, factor=1e9),
+    )
+    seeds = [1000 * seed + number for number in range(RUNS.get(shape, CORES))]
+    planned = [PlannedRun("benchmark", "run", replace(base, seed=seed)) for seed in seeds]
+    runs = folder / "runs"
+    flop = {runs / run.run_id / "summary.json": 1.0 for run in planned}
+    progress = Progress(flop=flop, folder=lambda run: runs / run.run_id, label=lambda run: run.run_id, workers=CORES)
+    shard.open_text = lambda _: random_text(folder, vocab_size)  # type: ignore[attr-defined,assignment]
+    with open(os.devnull, "w") as null, contextlib.redirect_stdout(null), contextlib.redirect_stderr(null):
+        shard.train_shard(
+            planned, name=f"{seed}", texts=folder, runs=runs, out=folder / "shard.json", progress=progress, workers=CORES
         )
-        for i in range(TOGETHER.get(shape, 1))
-    ]
-    outcomes = run_together(planned, runs=folder / "runs", text=PreparedText(folder, meta, tokenizer))
-    summaries = [outcome.summary or {"status": outcome.error} for outcome in outcomes.values()]
+    summaries = [json.loads(file.read_text()) for file in flop]
     assert all(summary["status"] == "ok" for summary in summaries), summaries
     return sum(summary["tokens"] for summary in summaries)
+
+
+def random_text(folder: Path, vocab_size: int) -> Any:
+    """A prepared text of random tokens, which no tokenizer made."""
+    from trainer.text.prepared import PreparedText
+
+    splits = {split: {"tokens": 2_000_000, "bytes": 2_000_000} for split in ("train", "teacher", "validation")}
+    meta = {"sha256": "0" * 64, "dtype": "uint16", "domains": {f"random-{vocab_size}": {"splits": splits}}}
+    tokenizer: Any = SimpleNamespace(vocab_size=vocab_size, token_bytes=np.ones(vocab_size, dtype=np.int64), end=0)
+    return PreparedText(folder, meta, tokenizer)
 
 
 def torch_loop(shape: str, steps: int, folder: Path, *, seed: int) -> int:
@@ -272,7 +292,7 @@ def torch_loop(shape: str, steps: int, folder: Path, *, seed: int) -> int:
         x = torch.stack([torch.from_numpy(data[i : i + context].astype(np.int64)) for i in starts])
         y = torch.stack([torch.from_numpy(data[i + 1 : i + 1 + context].astype(np.int64)) for i in starts])
         loss = F.cross_entropy(model(x).view(-1, vocab_size), y.view(-1))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
