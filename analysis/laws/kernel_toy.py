@@ -14,8 +14,13 @@ Source: Busbridge et al. (2025), Distillation Scaling Laws, arXiv:2502.08606, ap
 that the estimators of :mod:`analysis.laws.capacity_gap` are tested on.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from analysis.laws.capacity_gap_published import Trust
+from curselab.errors import InputError
 
 
 def kernel_toy(
@@ -45,3 +50,41 @@ def kernel_toy(
     shared = energy[np.minimum(m, student) - 1]
     imitation = np.minimum(1.0, student_norm / (shrink * np.sqrt(shared)))
     return np.asarray(np.sqrt((1 - imitation * shrink) ** 2 * shared + energy[-1] - shared))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelToy:
+    """The problem with its own coefficients and norms, and its exact best teachers; sizes are numbers of basis functions."""
+
+    coefficients: tuple[float, ...] = field(repr=False)
+    teacher_norm: float = 5.0
+    student_norm: float = 4.5
+    name: str = "kernel toy"
+    formula: str = "error^2 = (1 - Q C)^2 A_k + A_inf - A_k"
+    source: str = "arXiv:2502.08606, appendix C.1"
+    trust: Trust = "derived"
+    valid: str = "any size up to the number of coefficients; the student's norm at most the teacher's"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.student_norm <= self.teacher_norm:
+            raise InputError(
+                f"kernel toy: norms {self.student_norm!r} of the student and {self.teacher_norm!r} of the teacher were given,"
+                " the student's is above 0 and at most the teacher's"
+            )
+
+    @classmethod
+    def uniform(cls, seed: int, *, n_basis: int = 1000, **norms: float) -> "KernelToy":
+        """Coefficients uniform in [-1, 1], as the paper's."""
+        drawn = np.random.default_rng(seed).uniform(-1, 1, n_basis)
+        return cls(coefficients=tuple(drawn.tolist()), **norms)  # type: ignore[arg-type]  # norms are the two of the class
+
+    def error(self, teacher: ArrayLike, student: int) -> NDArray[np.float64]:
+        """Student's error for each teacher, ``(n_teachers,)``."""
+        norms = {"teacher_norm": self.teacher_norm, "student_norm": self.student_norm}
+        return kernel_toy(self.coefficients, teacher, student, **norms)
+
+    def best_teachers(self, student: int) -> tuple[int, int]:
+        """Smallest and largest of the best teachers, which form a plateau."""
+        error = self.error(np.arange(1, len(self.coefficients) + 1), student)
+        best = np.flatnonzero(np.isclose(error, error.min(), rtol=1e-9, atol=0.0)) + 1
+        return int(best[0]), int(best[-1])
