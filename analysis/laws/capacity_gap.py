@@ -39,7 +39,7 @@ from scipy.stats import t as student_t
 from analysis.columns import require_columns
 from analysis.fitting.result import Bootstrap, Counts, Note, Status, check_level, from_plain, to_plain
 from analysis.laws.capacity_gap_law import AcrossStudents, across_students
-from analysis.laws.capacity_gap_published import PUBLISHED, BestTeacher
+from analysis.laws.capacity_gap_published import PUBLISHED, BestTeacher, Trust
 from analysis.laws.capacity_gap_student import StudentGap, draft, judge
 from analysis.laws.capacity_gap_table import doubts, read_cells
 from curselab.errors import InputError
@@ -100,8 +100,20 @@ class CapacityGapFit:
             {"student": N, "teacher": np.exp(mean), "lower": np.exp(mean - half), "upper": np.exp(mean + half)}
         )
 
-    def best_teacher(self, student: float, tokens: float | None = None) -> BestTeacher:
-        """Best teacher of a student of any size, parameters; the law does not look at tokens."""
+    @property
+    def name(self) -> str:
+        """Label beside published laws."""
+        return "this fit"
+
+    @property
+    def trust(self) -> Trust:
+        """Where the numbers come from."""
+        return "fitted"
+
+    def best_teacher(
+        self, student: float, tokens: float | None = None, *, teacher_tokens_per_param: float = 20.0
+    ) -> BestTeacher:
+        """Best teacher of a student of any size (parameters), trained as those of the runs; no tokens are looked at."""
         row = self.predict(student).iloc[0]
         notes = [] if self.status == "ok" else [Note("not_identified", self.across.reason)]
         sizes = [s.student for s in self.students if s.optimum is not None]

@@ -61,8 +61,10 @@ class ZhangCapacityGap:
     teachers: tuple[float, float] = (70e6, 2.8e9)
     """Smallest and largest teacher that was tried, parameters."""
 
-    def best_teacher(self, student: float, tokens: float | None = None) -> BestTeacher:
-        """Best teacher of a student (parameters); the law does not look at tokens."""
+    def best_teacher(
+        self, student: float, tokens: float | None = None, *, teacher_tokens_per_param: float = 20.0
+    ) -> BestTeacher:
+        """Best teacher of a student (parameters); the law does not look at any tokens."""
         slope, intercept = (c.value for c in self.coefficients)
         teacher = slope * student + intercept
         if teacher < student:

@@ -89,7 +89,7 @@ class DistillationScaling:
         return pd.DataFrame(rows, columns=["law", "symbol", "value", "unit", "lower", "upper"])
 
     def best_teacher(
-        self, student: float, tokens: float, *, teacher_tokens_per_param: float = 20.0, draws: int = 400, seed: int = 0
+        self, student: float, tokens: float, *, teacher_tokens_per_param: float = 20.0, draws: int = 1000, seed: int = 0
     ) -> BestTeacher:
         """Teacher size with the lowest loss of the student.
 

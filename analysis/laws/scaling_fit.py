@@ -50,8 +50,9 @@ class ScalingFit(FitResult):
         Returns
         -------
         pandas.DataFrame
-            The inputs, ``loss``, ``lower``, ``upper`` (nats/token), ``extrapolated`` (outside the range of an input) and
-            ``decades`` (of scale beyond the runs). A band is NaN where nothing supports one.
+            The inputs, ``loss``, ``lower``, ``upper`` (nats/token), ``extrapolated`` (outside the range of an input),
+            ``decades`` (of scale beyond the runs) and ``warning``: a code, ``extrapolating`` where the runs say little about a
+            band that is not calibrated, ``no_band`` where nothing supports one (it is NaN there), else empty.
         """
         if kind not in ("mean", "new_run", "calibrated"):
             raise InputError(f"kind: {kind!r} was given (allowed: mean, new_run, calibrated)")
@@ -68,7 +69,9 @@ class ScalingFit(FitResult):
             lower, upper = loss * np.exp(-half), loss * np.exp(half)
         else:
             lower, upper = self._band(x, kind, level)
-        return frame.assign(lower=lower, upper=upper, extrapolated=outside, decades=np.maximum(distance, 0) / np.log(10))
+        warning = np.where(np.isnan(lower), "no_band", np.where(outside & (kind != "calibrated"), "extrapolating", ""))
+        decades = np.maximum(distance, 0) / np.log(10)
+        return frame.assign(lower=lower, upper=upper, extrapolated=outside, decades=decades, warning=warning)
 
     def read_inputs(self, inputs: tuple[ArrayLike, ...], named: Mapping[str, ArrayLike]) -> Vector:
         """Check what a prediction is asked for: ``(n_inputs, n)``."""
