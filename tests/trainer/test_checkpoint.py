@@ -1,14 +1,35 @@
+"""Files of weights and training states: whole or absent; and runs that are killed go on to the bits of runs that are not."""
+
+import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
+import numpy as np
 import pytest
+import torch
 
 from curselab.errors import InputError
-from trainer.checkpoint import load_trained, save_weights
+from trainer.checkpoint import Checkpoints, load_trained, save_weights
 from trainer.model import Decoder
-from trainer.spec import ModelSpec
+from trainer.probes import Probes
+from trainer.run import run_in_folder
+from trainer.spec import (
+    DomainShare,
+    EvaluationSpec,
+    LanguagesText,
+    ModelSpec,
+    RunSpec,
+    ScheduleSpec,
+    TextSpec,
+    TrainingSpec,
+)
+from trainer.text import PreparedText, prepare_text
 
 SPEC = ModelSpec(width=64, depth=2, heads=2, ffn_width=176)
 
@@ -33,6 +54,9 @@ except (InputError, OSError) as error:
     sys.exit(7)
 """
 
+STEPS = 24
+TEXT = TextSpec(source=LanguagesText(families=1, languages_per_family=2, bytes_per_language=60_000))
+
 
 @pytest.mark.parametrize("what", ["weights", "state"])
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(root: Path, tmp_path: Path, what: str) -> None:
@@ -55,3 +79,154 @@ def test_weights_without_a_finished_run_are_not_loaded(tmp_path: Path) -> None:
     save_weights(Decoder(SPEC, 256, seed=0), tmp_path / "weights.safetensors")
     with pytest.raises(InputError, match="no trained weights"):
         load_trained(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> PreparedText:
+    """Two small artificial languages."""
+    return prepare_text(TEXT, tmp_path_factory.mktemp("corpora") / TEXT.text_id)
+
+
+@pytest.fixture
+def hard(spec, corpora):
+    """Build specs that hold everything which resuming could get wrong."""
+    first, second = corpora.domains
+
+    def build(backend: str, seed: int) -> RunSpec:
+        return spec(
+            model=ModelSpec(width=16, depth=2, heads=2, ffn_width=24, context=32, dropout=0.1),
+            training=TrainingSpec(
+                tokens=STEPS * 8 * 32,
+                batch_sequences=8,
+                accumulate=2,
+                mixture=(DomainShare(domain=first, share=0.7), DomainShare(domain=second, share=0.3)),
+            ),
+            schedule=ScheduleSpec(kind="wsd", warmup_tokens=4 * 8 * 32, decay_share=0.3),
+            evaluation=EvaluationSpec(tokens=2048, curve_tokens=512, factor=2.0),
+            text=TEXT,
+            compute=replace(spec().compute, backend=backend),
+            seed=seed,
+            keep_weights=True,
+            keep_optimizer=True,
+        )
+
+    return build
+
+
+def train(chosen: RunSpec, runs: Path, text: PreparedText, every_s: float = 0.0) -> dict:
+    return run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text, checkpoint_every_s=every_s)
+
+
+def train_and_die(chosen: RunSpec, runs: Path, text: PreparedText, step: int, where: str, number: int, every_s: float) -> None:
+    """Send this process a signal at one step: after its update, or half-way through its checkpoint."""
+    with pytest.MonkeyPatch.context() as patch:
+        done, write = Probes.after_step, torch.save
+
+        def after_step(self, at, loss, model):
+            done(self, at, loss, model)
+            if at == step and where == "update":
+                os.kill(os.getpid(), number)
+
+        def save(state, path, **named):
+            write(state, path, **named)
+            if state["global_step"] == step and where == "checkpoint":
+                if isinstance(path, Path):  # Lightning saves into memory first
+                    os.truncate(path, path.stat().st_size // 2)
+                os.kill(os.getpid(), number)
+
+        patch.setattr(Probes, "after_step", after_step)
+        patch.setattr(torch, "save", save)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        train(chosen, runs, text, every_s)
+
+
+def killed(*arguments, number: int = signal.SIGKILL, every_s: float = 0.0) -> None:
+    """Train in a process that is killed."""
+    child = multiprocessing.get_context("fork").Process(target=train_and_die, args=(*arguments, number, every_s))
+    child.start()
+    child.join()
+    assert child.exitcode == -number
+
+
+def assert_same_files(first: Path, second: Path) -> None:
+    for name in ("weights.safetensors", "metrics.parquet", "summary.json", "optimizer.safetensors"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    assert not list(first.glob("checkpoint*"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("backend", ["lockstep", "lightning"])
+def test_runs_killed_at_random_steps_end_with_the_same_bits(hard, corpora, tmp_path: Path, backend: str, seed: int) -> None:
+    chosen = hard(backend, seed)
+    train(chosen, tmp_path / "whole", corpora, every_s=1e9)
+    rng = np.random.default_rng((seed, len(backend)))
+    for step in sorted(rng.choice(np.arange(1, STEPS), size=2, replace=False)):
+        killed(chosen, tmp_path / "broken", corpora, int(step), str(rng.choice(["update", "checkpoint"])))
+    folder = tmp_path / "broken" / chosen.run_id
+    assert not (folder / "summary.json").exists()
+    train(chosen, tmp_path / "broken", corpora)
+    resumed = json.loads((folder / "provenance.json").read_text())["resumed_at_step"]
+    assert resumed == step - 1 if step > 1 else resumed is None
+    assert_same_files(folder, tmp_path / "whole" / chosen.run_id)
+
+
+@pytest.mark.parametrize("backend", ["lockstep", "lightning"])
+def test_a_run_that_is_asked_to_stop_writes_a_checkpoint_first(hard, corpora, tmp_path: Path, backend: str) -> None:
+    chosen = hard(backend, 0)
+    killed(chosen, tmp_path / "broken", corpora, 7, "update", number=signal.SIGTERM, every_s=1e9)
+    folder = tmp_path / "broken" / chosen.run_id
+    assert (folder / "checkpoint.ckpt").exists()
+    train(chosen, tmp_path / "broken", corpora)
+    assert json.loads((folder / "provenance.json").read_text())["resumed_at_step"] == 7
+    train(chosen, tmp_path / "whole", corpora)
+    assert_same_files(folder, tmp_path / "whole" / chosen.run_id)
+
+
+def damage(file: Path, how: str) -> None:
+    content = bytearray(file.read_bytes())
+    if how == "truncated":
+        content = content[: len(content) // 2]
+    else:
+        info = max(ZipFile(file).infolist(), key=lambda entry: entry.file_size)
+        # past the record's header, whose padding may hold anything
+        content[info.header_offset + 200 + info.file_size // 2] ^= 0x01
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["truncated", "bit-flipped"])
+@pytest.mark.parametrize(
+    ("damaged", "begins"), [(["checkpoint.ckpt"], 5), (["checkpoint.ckpt", "checkpoint.before.ckpt"], None)]
+)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    hard, corpora, tmp_path: Path, caplog, how: str, damaged: list[str], begins: int | None
+) -> None:
+    chosen = hard("lockstep", 0)
+    killed(chosen, tmp_path / "broken", corpora, 7, "update")
+    folder = tmp_path / "broken" / chosen.run_id
+    for name in damaged:
+        damage(folder / name, how)
+    train(chosen, tmp_path / "broken", corpora)
+    assert json.loads((folder / "provenance.json").read_text())["resumed_at_step"] == begins
+    assert caplog.text.count("damaged checkpoint") == len(damaged)
+    train(chosen, tmp_path / "whole", corpora)
+    assert_same_files(folder, tmp_path / "whole" / chosen.run_id)
+
+
+def test_a_checkpoint_of_another_run_is_not_resumed(hard, corpora, tmp_path: Path, caplog) -> None:
+    one, other = hard("lockstep", 0), hard("lockstep", 1)
+    killed(one, tmp_path, corpora, 7, "update")
+    (tmp_path / other.run_id).mkdir()
+    (tmp_path / one.run_id / "checkpoint.ckpt").rename(tmp_path / other.run_id / "checkpoint.ckpt")
+    train(other, tmp_path, corpora)
+    assert "a checkpoint of another run" in caplog.text
+    assert json.loads((tmp_path / other.run_id / "provenance.json").read_text())["resumed_at_step"] is None
+
+
+def test_checkpoints_are_due_by_the_clock(tmp_path: Path) -> None:
+    now = [0.0]
+    checkpoints = Checkpoints(tmp_path / "c.ckpt", every_s=60.0, fingerprint={}, clock=lambda: now[0])
+    for content, seconds in (("first", 59.9), ("second", 60.0), ("third", 60.0)):
+        now[0] += seconds
+        if checkpoints.due():
+            checkpoints.save(lambda path, content=content: path.write_text(content))
+    assert (checkpoints.path.read_text(), checkpoints.before.read_text()) == ("third", "second")
