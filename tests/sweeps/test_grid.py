@@ -79,16 +79,19 @@ def rates(**axes: list) -> list[float]:
 
 
 def test_sizes_take_the_rate_of_the_ladders_rule_and_large_ones_their_own() -> None:
-    assert rates(size=["6k", "14k", "101k", "201k", "85m"]) == [0.0125, 0.008333, 0.003125, 0.001563, 0.0006]
+    assert rates(size=["6k", "14k", "101k", "201k", "85m"]) == [0.01094, 0.007292, 0.002734, 0.001367, 0.0006]
 
 
-def test_longer_runs_take_the_lower_rates_of_the_ladders_rule() -> None:
-    short, long = rates(size=["6k"], **{"training.tokens": [524_288, 2_097_152]})
+def test_a_rule_may_follow_the_length_of_a_run_and_the_ladders_does_not() -> None:
+    lengths = {"training.tokens": [524_288, 2_097_152]}
+    assert len(set(rates(size=["6k"], **lengths))) == 1  # or budgets would share no steps
+    rule = {"kind": "inverse_width_depth", "base": 0.4, "horizon": 524_288, "exponent": -0.22}
+    short, long = rates(size=["6k"], **{**lengths, "optimizer.learning_rate": [rule]})
     assert (short, long) == (0.0125, pytest.approx(0.0125 * 4**-0.22, rel=1e-3))
 
 
 def test_a_factor_multiplies_the_rate_of_a_rule_and_a_number_alike() -> None:
-    assert rates(size=["101k", "85m"], learning_rate_factor=[0.5, 1, 2]) == [0.001563, 0.003125, 0.00625, 3e-4, 6e-4, 1.2e-3]
+    assert rates(size=["101k", "85m"], learning_rate_factor=[0.5, 1, 2]) == [0.001367, 0.002734, 0.005469, 3e-4, 6e-4, 1.2e-3]
     number = {"size": ["6k"], "optimizer.learning_rate": [0.001], "learning_rate_factor": [0.5, 4]}
     assert rates(**number) == [0.0005, 0.004]
 
