@@ -12,7 +12,7 @@ always holds the number.
 
 A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once. With ``bases: STAGE``
 each of them is started from once; with ``pruned: true`` beside it, it is first cut down to ``size``, where it is larger. With
-``taught_by_base: true`` a run learns from the run that it starts from.
+``taught_by_base: true`` a run learns from the run that it starts from; with both bases and teachers, from every other one.
 """
 
 import copy
@@ -72,7 +72,11 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
                 mappings = _cut_out(mappings, known, place)
             if plan.get("taught_by_base"):
                 mappings = (_merged(each, {"objective": {"teacher": each["start"]["base"]}}) for each in mappings)
-            runs[stage] = [PlannedRun(sweep, stage, RunSpec.from_mapping(each, where=place)) for each in mappings]
+            specs = [RunSpec.from_mapping(each, where=place) for each in mappings]
+            own = NEEDED.keys() <= plan.keys()  # those are of another stage, if of any
+            runs[stage] = [
+                PlannedRun(sweep, stage, spec) for spec in specs if not own or spec.objective.teacher != spec.start.base
+            ]
             known |= {run.run_id: run.spec for run in runs[stage]}
     expanded = tuple(itertools.chain.from_iterable(runs.values()))
     _refuse_twins(expanded, where)

@@ -175,3 +175,16 @@ def test_students_are_cut_out_of_larger_bases_that_teach_them(monkeypatch: pytes
         )
     assert [student.start.sparsity for student in students] == [0, pytest.approx(0.75, abs=0.01)]
     assert {student.optimizer.learning_rate for student in students} == {same_rate}
+
+
+def test_crossed_students_learn_from_every_teacher_but_the_one_they_are_cut_out_of() -> None:
+    axes = {"size": ["6k"], "training.tokens": [50_000], "seed": [0]}
+    teachers = {**axes, "size": ["6k", "14k", "25k"]}
+    runs = expand("capacity_gap", {"teacher": teachers, "pruned": axes, "crossed": axes}, overrides={}, where="test")
+    pairs = {
+        stage: [(r.spec.start.base, r.spec.objective.teacher) for r in runs if r.stage == stage]
+        for stage in ("pruned", "crossed")
+    }
+    ids = [run.run_id for run in runs if run.stage == "teacher"]
+    assert sorted(pairs["pruned"]) == sorted((one, one) for one in ids)
+    assert sorted(pairs["crossed"]) == sorted((one, other) for one in ids for other in ids if one != other)
