@@ -38,7 +38,7 @@ def optimal(fit: ScalingFit, compute: ArrayLike, *, level: float | None = None) 
     -------
     pandas.DataFrame
         One row a budget and quantity: ``compute``, ``quantity``, ``value``, ``se``, ``lower``, ``upper``, ``extrapolated``
-        (budget outside those fitted). Quantities: ``params``, ``tokens``, ``tokens_per_param``, ``loss`` (nats/token) and the
+        (budget outside those fitted) and ``warning``, with the code ``extrapolating`` there. Quantities: ``params``, ``tokens``, ``tokens_per_param``, ``loss`` (nats/token) and the
         exponents ``a`` (of params) and ``b`` (of tokens). No interval (NaN) where both exponents are not identified.
     """
     level = check_level(fit.level if level is None else level)
@@ -51,6 +51,7 @@ def optimal(fit: ScalingFit, compute: ArrayLike, *, level: float | None = None) 
     spread = allocation(fit.form, np.asarray(fit.draws), budgets) if known else None
     rows = []
     for i, budget in enumerate(budgets):
+        outside = not seen.min() <= budget <= seen.max()
         for name in QUANTITIES:
             nothing = np.full(2, np.nan)
             sample = None if spread is None else spread[name][:, i]
@@ -63,7 +64,8 @@ def optimal(fit: ScalingFit, compute: ArrayLike, *, level: float | None = None) 
                     "se": np.nan if sample is None else np.std(sample, ddof=1),
                     "lower": bounds[0],
                     "upper": bounds[1],
-                    "extrapolated": not seen.min() <= budget <= seen.max(),
+                    "extrapolated": outside,
+                    "warning": "extrapolating" if outside else "",
                 }
             )
     return pd.DataFrame(rows)

@@ -45,7 +45,10 @@ class IsoflopFit(FitResult):
     """Budgets without a minimum, and why."""
 
     def optimal(self, compute: ArrayLike, *, level: float | None = None) -> pd.DataFrame:
-        """Best size and tokens at other budgets (FLOP): columns ``compute, params, lower, upper, tokens``."""
+        """Best size and tokens at other budgets (FLOP): columns ``compute, params, lower, upper, tokens, warning``.
+
+        The code ``extrapolating`` warns of budgets outside those fitted.
+        """
         level = check_level(self.level if level is None else level)
         C = np.atleast_1d(np.asarray(compute, dtype=float))
         i, j = self.symbols.index("a"), self.symbols.index("ln G_N")
@@ -56,7 +59,9 @@ class IsoflopFit(FitResult):
             curves = np.exp(draws[:, j, None] + draws[:, i, None] * np.log(C))
             bounds = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
         tokens = C / (FLOP_PER_PARAM_TOKEN * params)
-        return pd.DataFrame({"compute": C, "params": params, "lower": bounds[0], "upper": bounds[1], "tokens": tokens})
+        outside = (C < min(self.budgets)) | (C > max(self.budgets))
+        frame = pd.DataFrame({"compute": C, "params": params, "lower": bounds[0], "upper": bounds[1], "tokens": tokens})
+        return frame.assign(warning=np.where(outside, "extrapolating", ""))
 
 
 def fit_isoflop(

@@ -101,7 +101,8 @@ class FitResult:
     @property
     def bse(self) -> "pd.Series[float]":
         """Bootstrap standard errors by symbol; NaN where there is none."""
-        spread = np.std(self._draws(), axis=0, ddof=1) if self._has_draws() else np.full(len(self.symbols), np.nan)
+        with np.errstate(over="ignore"):  # of parameters that run away
+            spread = np.std(self._draws(), axis=0, ddof=1) if self._has_draws() else np.full(len(self.symbols), np.nan)
         return self._identified(pd.Series(spread, index=list(self.symbols)))
 
     def conf_int(self, level: float | None = None, *, kind: Literal["percentile", "expanded"] = "percentile") -> pd.DataFrame:
@@ -131,8 +132,9 @@ class FitResult:
     def cov_params(self) -> pd.DataFrame:
         """Bootstrap covariance of the parameters, by symbol; NaN where there is none."""
         size, symbols = len(self.symbols), list(self.symbols)
-        cov = np.cov(self._draws(), rowvar=False).reshape(size, size) if self._has_draws() else np.full((size, size), np.nan)
-        frame = pd.DataFrame(cov, index=symbols, columns=symbols)
+        with np.errstate(all="ignore"):  # as in ``bse``
+            cov = np.cov(self._draws(), rowvar=False) if self._has_draws() else np.full((size, size), np.nan)
+        frame = pd.DataFrame(cov.reshape(size, size), index=symbols, columns=symbols)
         frame.loc[list(self.unidentified), :] = np.nan
         frame.loc[:, list(self.unidentified)] = np.nan
         return frame

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 
+_LOG_RANGE = -700.0, 700.0
+
+
 class Model(Protocol):
     """A law as the optimiser sees it, over ``theta``: parameters, or logarithms of those that are positive."""
 
@@ -113,9 +116,8 @@ class Law:
     """Constants of papers by label, with the source in the label."""
 
     def natural(self, theta: Vector) -> Vector:
-        """Parameters of ``theta`` ``(..., n_params)``."""
-        with np.errstate(over="ignore"):
-            return np.where(self.positive, np.exp(np.where(self.positive, theta, 0.0)), theta)
+        """Parameters of ``theta`` ``(..., n_params)``; a size that no double holds is the nearest that one does."""
+        return np.where(self.positive, np.exp(np.clip(np.where(self.positive, theta, 0.0), *_LOG_RANGE)), theta)
 
     def solver(self, natural: ArrayLike) -> Vector:
         """``theta`` of parameters ``(..., n_params)``."""

@@ -20,6 +20,8 @@ def test_the_published_allocation_comes_out(chinchilla_fit):
     assert rows.loc["tokens_per_param", "lower"] == pytest.approx(7.6, rel=0.06)
     assert rows.loc["tokens_per_param", "upper"] == pytest.approx(35.9, rel=0.06)
     assert rows["extrapolated"].all()
+    assert set(rows["warning"]) == {"extrapolating"}
+    assert set(chinchilla_fit.optimal(1e20)["warning"]) == {""}
     assert rows.loc["params", "value"] * rows.loc["tokens", "value"] * 6 == pytest.approx(BUDGET)
 
 

@@ -28,6 +28,7 @@ def test_exponents_of_a_known_law_come_back():
     assert fit.params["a"] + fit.params["b"] == pytest.approx(1)
     best = fit.optimal(1e21)
     assert 6 * best["params"][0] * best["tokens"][0] == pytest.approx(1e21)
+    assert fit.optimal([1e21, 1e24])["warning"].tolist() == ["", "extrapolating"]
 
 
 @pytest.mark.parametrize("centre", [1.0, 3.0])

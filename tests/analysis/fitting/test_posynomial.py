@@ -75,7 +75,9 @@ def test_the_notebook_s_resamples_and_standard_errors(shared):
     ]
     np.testing.assert_allclose(natural(draws.theta[:3]), exact, rtol=1e-6)
     errors = natural(draws.theta).std(axis=0, ddof=1)
-    np.testing.assert_allclose(errors, [124.494, 1293.169, 0.025657, 0.0153975, 0.0205942], rtol=5e-3)
+    np.testing.assert_allclose(errors, [124.494, 1293.169, 0.025657, 0.0153975, 0.0205942], rtol=1e-5)
+    # as printed in the notebook's cell 25, whose resamples stop short of their optima
+    np.testing.assert_allclose(errors, [124.52232, 1293.28410, 0.02566, 0.01540, 0.02060], rtol=5e-3)
 
 
 def _reference(x, y, weights, start):
@@ -98,9 +100,10 @@ def _reference(x, y, weights, start):
     return np.array([p[0] + p[3] * x[:, 0].mean(), p[1] + p[4] * x[:, 1].mean(), *p[2:]]), objective(p, 1.0)[0]
 
 
-def test_every_resample_meets_a_tight_reference(shared):
+@pytest.mark.parametrize("resamples", [50, pytest.param(4000, marks=pytest.mark.slow)])
+def test_every_resample_meets_a_tight_reference(shared, resamples):
     x, y = runs(shared)
-    weights = notebook_weights(50)
+    weights = notebook_weights(resamples)
     point = solve(CHINCHILLA, x, y, objective="huber").theta[0]
     draws = solve(CHINCHILLA, x, y, objective="huber", weights=weights, starts=point)
     for theta, value, w in zip(draws.theta, draws.value, weights, strict=True):

@@ -36,7 +36,9 @@ def test_hold_out_of_a_true_law_without_noise_is_exact():
 
 def test_a_band_is_refused_where_nothing_supports_one():
     few = fit_scaling_law(scaling_runs(noise=0.01).iloc[::2], **COLUMNS, bootstrap=50)
-    assert few.predict(1e9, 1e9, kind="calibrated")["lower"].isna().all()
+    refused = few.predict(1e9, 1e9, kind="calibrated")
+    assert refused["lower"].isna().all()
+    assert set(refused["warning"]) == {"no_band"}
     many = fit_scaling_law(scaling_runs(noise=0.01, seeds=3), **COLUMNS, bootstrap=50)
     band = many.predict([1e6, 1e12], [2e7, 1e13], kind="calibrated")
     assert band["lower"].isna().tolist() == [False, True]

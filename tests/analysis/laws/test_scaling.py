@@ -168,6 +168,7 @@ def test_predictions_carry_a_band_and_say_where_they_extrapolate():
     fit = fit_runs(scaling_runs(noise=0.01), bootstrap=40)
     band = fit.predict([1e5, 1e9], 2e6)
     assert band["extrapolated"].tolist() == [False, True]
+    assert band["warning"].tolist() == ["", "extrapolating"]
     assert ((band["lower"] < band["loss"]) & (band["loss"] < band["upper"])).all()
     wide = fit.predict([1e5], 2e6, level=0.99)
     assert wide["upper"][0] - wide["lower"][0] > band["upper"][0] - band["lower"][0]
