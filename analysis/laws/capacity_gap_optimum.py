@@ -137,19 +137,24 @@ def lowest_points(x: Vector, curves: Vector) -> Minima:
 def two_exponentials(x: Vector, curves: Vector) -> Minima:
     """Minimum of ``a + p exp(-A x) + q exp(B x)``, its sizes by least squares at each pair of rates on a grid."""
     u = x - x.mean()
-    best = np.full(len(curves), np.inf)
-    position, found = x[curves.argmin(axis=1)].copy(), np.zeros(len(curves), dtype=bool)
-    total = np.sum((curves - curves.mean(axis=1, keepdims=True)) ** 2, axis=1)
-    for A in _RATES:
-        for B in _RATES:
-            q, r = np.linalg.qr(np.column_stack([np.ones_like(u), np.exp(-A * u), np.exp(B * u)]))
-            share = curves @ q[:, 1:]
-            error = total - np.sum(share**2, axis=1)
-            down, up = np.linalg.solve(r[1:, 1:], share.T)
-            better = (error < best) & (down > 0) & (up > 0)
-            best[better], found[better] = error[better], True
-            position[better] = x.mean() + np.log(down[better] * A / (up[better] * B)) / (A + B)
-    return Minima(position, found & (position > x[0]) & (position < x[-1]), curves.argmin(axis=1))
+    A, B = (rate.ravel()[:, None] for rate in np.meshgrid(_RATES, _RATES))
+    q, r = np.linalg.qr(np.stack([np.ones((len(A), len(u))), np.exp(-A * u), np.exp(B * u)], axis=-1))
+    # of the fitted curve, in two orthonormal directions beside the constant one: (n_rates, n_curves, 2)
+    share = curves @ q[..., 1:]
+    down, up = np.moveaxis(np.linalg.solve(r[:, None, 1:, 1:], share[..., None])[..., 0], -1, 0)
+    explained = np.where((down > 0) & (up > 0), np.sum(share**2, axis=-1), -np.inf)
+    best, each = explained.argmax(axis=0), np.arange(len(curves))
+    lowest, found = curves.argmin(axis=1), np.isfinite(explained.max(axis=0))
+    A, B, down, up = A[best, 0], B[best, 0], down[best, each], up[best, each]
+    with np.errstate(invalid="ignore"):  # where no pair of rates gives a U
+        position = np.where(found, x.mean() + np.log(down * A / (up * B)) / (A + B), x[lowest])
+    return Minima(position, found & (position > x[0]) & (position < x[-1]), lowest)
+
+
+def bracket(x: Vector, lowest: NDArray[np.intp], *, level: float) -> tuple[float, float]:
+    """Neighbours of the percentiles of the lowest points of resamples ``(resamples,)``, whole numbers."""
+    low, high = np.quantile(lowest, [(1 - level) / 2, (1 + level) / 2], method="nearest").tolist()
+    return float(x[max(low - 1, 0)]), float(x[min(high + 1, len(x) - 1)])
 
 
 def locate(x: Vector, paired: PairedMeans, noisy: Vector | None, *, level: float) -> Located:
@@ -172,17 +177,18 @@ def locate(x: Vector, paired: PairedMeans, noisy: Vector | None, *, level: float
     ends at the neighbours of the percentiles.
     """
     half_width = choose_window(x, paired, alpha=1 - level)
-    lowest, last, tails = int(paired.means.argmin()), len(x) - 1, [(1 - level) / 2, (1 + level) / 2]
     if half_width is None:
+        lowest = np.array([paired.means.argmin()])
         draws = None if noisy is None else lowest_points(x, noisy)
-        low, high = (lowest, lowest) if draws is None else np.quantile(draws.lowest, tails, method="nearest").tolist()
-        lower, upper = x[max(low - 1, 0)], x[min(high + 1, last)]
-        return Located(None, float(x[lowest]), draws, float(lower), float(upper), low > 0 and high < last)
+        lower, upper = bracket(x, lowest if draws is None else draws.lowest, level=level)
+        tail = (1 - level) / 2
+        inside = draws is not None and max(np.mean(draws.lowest == 0), np.mean(draws.lowest == len(x) - 1)) < tail
+        return Located(None, float(x[lowest[0]]), draws, lower, upper, bool(inside))
     position = float(local_cubic(x, paired.means[None], half_width=half_width, counts=paired.counts).position[0])
     if noisy is None:
         return Located(half_width, position, None, position, position, False)
     draws = local_cubic(x, noisy, half_width=half_width, counts=paired.counts)
-    lower, upper = np.quantile(draws.position, tails)
+    lower, upper = np.quantile(draws.position, [(1 - level) / 2, (1 + level) / 2])
     return Located(half_width, position, draws, float(lower), float(upper), bool(x[0] < lower < upper < x[-1]))
 
 
@@ -209,6 +215,10 @@ def estimates(
     for name, method, least in others:
         if len(x) < least:
             rows.append(_none(name, f"{len(x)} teachers, {least} are needed"))
+        elif name == "grid_argmin" and noisy is not None:
+            draws = lowest_points(x, noisy)
+            ends = bracket(x, draws.lowest, level=level)
+            rows.append(_estimate(name, float(x[paired.means.argmin()]), draws, ends))
         else:
             rows.append(_by(name, method, paired, noisy, level))
     return (*rows, _in_teacher_loss(x, paired, noisy, teacher_loss, found.half_width, level))

@@ -15,7 +15,6 @@ from analysis.laws.capacity_gap_optimum import MIN_INTERIOR, Estimate, Located, 
 
 Vector = NDArray[np.float64]
 _MIN_TEACHERS = 3
-_POWER = 0.8  # of the detectable rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ class StudentGap:
     se_log: float | None
     """Standard error of ln(optimum)."""
     estimates: tuple[Estimate, ...]
-    """What each estimator says, whatever the status; the first is the fit's own."""
+    """What each estimator says, whatever the status; the first is the fit's own. Empty where they were not compared."""
     above: float | None
     below: float | None
     """One-sided bounds, where only one side is known."""
@@ -98,8 +97,21 @@ class Draft:
     p_fall: float | None
 
 
-def draft(cells: Cells, *, resamples: int, rng: np.random.Generator, level: float) -> Draft:
+def draft(cells: Cells, *, resamples: int, rng: np.random.Generator, level: float, compare: bool = True) -> Draft:
     """Estimate the best teacher of one student, resample it and test both directions.
+
+    Parameters
+    ----------
+    cells : Cells
+        Runs of the student.
+    resamples : int
+        Of the interval and of the tests; 0 gives neither.
+    rng : numpy.random.Generator
+        Source of all randomness.
+    level : float
+        Of the interval.
+    compare : bool
+        Put the other estimators beside the fit's own.
 
     Notes
     -----
@@ -108,18 +120,18 @@ def draft(cells: Cells, *, resamples: int, rng: np.random.Generator, level: floa
     short. Seeds are shared by the teachers, so a seed's own effect is the same for all and moves no minimum.
     """
     x, paired = np.log(cells.teachers), paired_means(cells.losses)
-    if paired.sigma is None or resamples == 0:
-        found = locate(x, paired, None, level=level)
-        return Draft(cells, paired, found, estimates(x, paired, None, cells.teacher_loss, found, level=level), None, None)
-    spread = paired.sigma * np.sqrt(paired.dof / rng.chisquare(paired.dof, resamples))
-    noise = rng.standard_normal((resamples, len(x))) / np.sqrt(paired.counts)
-    noisy = paired.means + spread[:, None] * noise
+    noisy = p_rise = p_fall = None
+    if paired.sigma is not None and resamples:
+        spread = paired.sigma * np.sqrt(paired.dof / rng.chisquare(paired.dof, resamples))
+        noise = rng.standard_normal((resamples, len(x))) / np.sqrt(paired.counts)
+        noisy = paired.means + spread[:, None] * noise
+        p_rise, p_fall = (
+            monotone_test(paired.means, paired.counts, paired.sigma, paired.dof, increasing=up, resamples=resamples, rng=rng)
+            for up in (False, True)
+        )
     found = locate(x, paired, noisy, level=level)
-    p_rise, p_fall = (
-        monotone_test(paired.means, paired.counts, paired.sigma, paired.dof, increasing=up, resamples=resamples, rng=rng)
-        for up in (False, True)
-    )
-    return Draft(cells, paired, found, estimates(x, paired, noisy, cells.teacher_loss, found, level=level), p_rise, p_fall)
+    others = estimates(x, paired, noisy, cells.teacher_loss, found, level=level) if compare else ()
+    return Draft(cells, paired, found, others, p_rise, p_fall)
 
 
 def judge(drafts: list[Draft], *, level: float) -> list[StudentGap]:
@@ -172,7 +184,9 @@ def _bare(d: Draft, p_rise: float | None, p_fall: float | None, level: float) ->
         n_seeds=len(d.cells.losses),
         n_diverged=d.cells.n_diverged,
         sigma=d.paired.sigma,
-        detectable=_detectable(d.paired, level),
+        detectable=None
+        if d.paired.sigma is None
+        else detectable(d.paired.sigma, float(np.median(d.paired.counts)), d.paired.dof, level=level),
         lowest=float(d.cells.teachers[lowest]),
         curve=curve,
         window=tuple(float(d.cells.teachers[i]) for i in ends),
@@ -192,11 +206,22 @@ def _bare(d: Draft, p_rise: float | None, p_fall: float | None, level: float) ->
     )
 
 
-def _detectable(paired: PairedMeans, level: float) -> float | None:
-    if paired.sigma is None:
-        return None
-    quantiles = float(student_t.ppf(level, paired.dof) + student_t.ppf(_POWER, paired.dof))
-    return float(quantiles * paired.sigma * np.sqrt(2 / np.median(paired.counts)))
+def detectable(sigma: float, seeds: float, dof: int, *, level: float, power: float = 0.8) -> float:
+    """Difference of two teachers' means that a one-sided test finds with a power, in the unit of the noise.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation of one run beside its seed's effect, known with ``dof`` degrees of freedom.
+    seeds : float
+        Runs behind each mean.
+    dof : int
+        Degrees of freedom of the noise.
+    level, power : float
+        One less the chance of a false find; chance of a true one.
+    """
+    quantiles = float(student_t.ppf(level, dof) + student_t.ppf(power, dof))
+    return quantiles * sigma * float(np.sqrt(2 / seeds))
 
 
 def _reasons(s: StudentGap, level: float) -> tuple[Note, ...]:
