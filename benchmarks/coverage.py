@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from analysis import custom_law
-from analysis.fitting.result import expanded_tail
 from analysis.laws.forms import BESIROGLU_2024, BUSBRIDGE_2025, CHINCHILLA, KAPLAN, KAPLAN_2020, OUTER, POWER
 from analysis.laws.parametric import Law
 from analysis.laws.scaling import fit_scaling_law
 
+INTERVALS = ("auto", "percentile", "expanded")
 NOISE = 0.006  # of ln L, as on the runs of Hoffmann et al.
 
 
@@ -66,9 +66,9 @@ DESIGNS = {"independent": independent, "clustered": clustered, "grid": grid}
 
 
 def study(
-    law: str, design: str, *, kind: str = "auto", delta: float | str = "auto", replicates: Iterable[int], resamples: int
+    law: str, design: str, *, bootstrap: str = "auto", delta: float | str = "auto", replicates: Iterable[int], resamples: int
 ) -> np.ndarray:
-    """Whether each interval holds the truth: ``(n_replicates, 2, n_params)``, percentile and expanded.
+    """Whether each interval holds the truth: ``(n_replicates, 3, n_params)``, in the order of ``INTERVALS``.
 
     A replicate has its own random numbers, so that a study may be split. One without intervals holds nothing.
     """
@@ -79,10 +79,9 @@ def study(
         x = (6 * params * tokens,) if form.inputs == ("compute",) else (params, tokens)
         loss = form.predict(truth, *x) * np.exp(error)
         data = {"params": params, "tokens": tokens, "loss": loss, "groups": group}
-        fit = fit_scaling_law(law=form, **data, kind=kind, delta=delta, bootstrap=resamples, seed=i)
+        fit = fit_scaling_law(law=form, **data, kind=bootstrap, delta=delta, bootstrap=resamples, seed=i)
         draws = np.asarray(fit.draws if fit.draws else [np.full(len(value), np.nan)])
-        tails = 0.025, expanded_tail(0.95, fit.counts.n_clusters, len(value))
-        ends = [np.quantile(draws, [tail, 1 - tail], axis=0) for tail in tails]
+        ends = [np.quantile(draws, [tail, 1 - tail], axis=0) for tail in (fit.tail(0.95, kind=kind) for kind in INTERVALS)]
         held.append([(lower <= value) & (value <= upper) for lower, upper in ends])
     return np.array(held)
 
@@ -92,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Coverage of 95 % intervals on simulated runs.")
     parser.add_argument("--law", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--design", nargs="+", choices=DESIGNS, default=list(DESIGNS))
-    parser.add_argument("--kind", default="auto", help="of the bootstrap")
+    parser.add_argument("--bootstrap", default="auto", help="case, cluster, wild or bayes; auto by the groups")
     parser.add_argument("--delta", default="auto", help="where Huber's loss turns linear")
     parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=400)
@@ -102,9 +101,9 @@ def main() -> None:
     for law in options.law:
         for design in options.design:
             begin, each = time.process_time(), range(options.replicates)
-            held = study(law, design, kind=options.kind, delta=delta, replicates=each, resamples=options.resamples)
+            held = study(law, design, bootstrap=options.bootstrap, delta=delta, replicates=each, resamples=options.resamples)
             spent = time.process_time() - begin
-            for share, interval in zip(held.mean(axis=0), ("percentile", "expanded"), strict=True):
+            for share, interval in zip(held.mean(axis=0), INTERVALS, strict=True):
                 cells = ", ".join(f"{s} {100 * v:.1f}" for s, v in zip(CASES[law][0].symbols, share, strict=True))
                 print(f"| {law} | {design} | {interval} | {cells} | {spent:.0f} |", flush=True)
 

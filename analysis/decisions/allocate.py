@@ -38,8 +38,9 @@ def optimal(fit: ScalingFit, compute: ArrayLike, *, level: float | None = None) 
     -------
     pandas.DataFrame
         One row a budget and quantity: ``compute``, ``quantity``, ``value``, ``se``, ``lower``, ``upper``, ``extrapolated``
-        (budget outside those fitted) and ``warning``, with the code ``extrapolating`` there. Quantities: ``params``, ``tokens``, ``tokens_per_param``, ``loss`` (nats/token) and the
-        exponents ``a`` (of params) and ``b`` (of tokens). No interval (NaN) where both exponents are not identified.
+        (budget outside those fitted) and ``warning`` (the code ``extrapolating`` there, else empty). Quantities: ``params``,
+        ``tokens``, ``tokens_per_param``, ``loss`` (nats/token) and the exponents ``a`` (of params) and ``b`` (of tokens). No
+        interval (NaN) where both exponents are not identified.
     """
     level = check_level(fit.level if level is None else level)
     budgets = np.atleast_1d(np.asarray(compute, dtype=float))
@@ -49,13 +50,13 @@ def optimal(fit: ScalingFit, compute: ArrayLike, *, level: float | None = None) 
     seen = fit.scale(fit.problem.x, "compute")
     known = len(fit.draws) > 1 and not {exponent for _, exponent, _ in fit.form.powers} & set(fit.unidentified)
     spread = allocation(fit.form, np.asarray(fit.draws), budgets) if known else None
-    rows = []
+    rows, tail = [], fit.tail(level)
     for i, budget in enumerate(budgets):
         outside = not seen.min() <= budget <= seen.max()
         for name in QUANTITIES:
             nothing = np.full(2, np.nan)
             sample = None if spread is None else spread[name][:, i]
-            bounds = nothing if sample is None else np.quantile(sample, [(1 - level) / 2, (1 + level) / 2])
+            bounds = nothing if sample is None else np.quantile(sample, [tail, 1 - tail])
             rows.append(
                 {
                     "compute": budget,

@@ -17,6 +17,7 @@ from curselab.errors import InputError
 
 T = TypeVar("T")
 Status = Literal["ok", "not_identified"]
+Interval = Literal["auto", "percentile", "expanded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class FitResult:
             spread = np.std(self._draws(), axis=0, ddof=1) if self._has_draws() else np.full(len(self.symbols), np.nan)
         return self._identified(pd.Series(spread, index=list(self.symbols)))
 
-    def conf_int(self, level: float | None = None, *, kind: Literal["percentile", "expanded"] = "percentile") -> pd.DataFrame:
+    def conf_int(self, level: float | None = None, *, kind: Interval = "auto") -> pd.DataFrame:
         """Percentile intervals of the bootstrap.
 
         Parameters
@@ -113,8 +114,9 @@ class FitResult:
         level : float, optional
             Between 0 and 1; the level of the fit when left out.
         kind : str
-            ``expanded`` takes percentiles further out, by what Student's t with one degree of freedom a cluster less the
-            parameters needs (Hesterberg 2015, The American Statistician 69(4)); with many clusters they are the same.
+            ``percentile``; or ``expanded``, percentiles further out, by what Student's t with one degree of freedom a cluster
+            less the parameters needs (Hesterberg 2015, The American Statistician 69(4)); or ``auto``: expanded where groups
+            were drawn, since plain ones are then too short, else percentile. With many clusters they are the same.
 
         Returns
         -------
@@ -124,10 +126,16 @@ class FitResult:
         level = check_level(self.level if level is None else level)
         bounds = np.full((2, len(self.symbols)), np.nan)
         if self._has_draws():
-            tail = expanded_tail(level, self.counts.n_clusters, len(self.symbols)) if kind == "expanded" else (1 - level) / 2
+            tail = self.tail(level, kind=kind)
             bounds = np.quantile(self._draws(), [tail, 1 - tail], axis=0)
         frame = pd.DataFrame(bounds.T, index=list(self.symbols), columns=["lower", "upper"])
         return frame.apply(self._identified)
+
+    def tail(self, level: float, *, kind: Interval = "auto") -> float:
+        """Share of the resamples beyond each end of an interval, see :meth:`conf_int`."""
+        if kind == "expanded" or kind == "auto" and self.bootstrap.kind == "cluster":
+            return expanded_tail(level, self.counts.n_clusters, len(self.symbols))
+        return (1 - level) / 2
 
     def cov_params(self) -> pd.DataFrame:
         """Bootstrap covariance of the parameters, by symbol; NaN where there is none."""

@@ -40,8 +40,9 @@ class ScalingFit(FitResult):
         *inputs, **named : array_like
             What the law reads, in its order or by name: ``predict(params, tokens)``; ``(n,)`` or one number each.
         kind : str
-            ``mean``: percentiles of the curve over resamples; ``new_run``: of one more run like those fitted; ``calibrated``:
-            as wide as errors of hold-outs within the runs were, the only kind that means something beyond them.
+            ``mean``: percentiles of the curve over resamples, as in ``conf_int``; ``new_run``: of one more run like those
+            fitted; ``calibrated``: as wide as errors of hold-outs within the runs were, the only kind that means something
+            beyond them.
         level : float, optional
             Of the band; the level of the fit when left out.
         by : str
@@ -94,7 +95,8 @@ class ScalingFit(FitResult):
             resid = np.asarray(self.resid) * np.sqrt(n / max(n - p, 1))
             noise = np.random.default_rng(int(self.settings["seed"])).choice(resid, size=curves.shape)
             curves = curves * np.exp(-noise)
-        return np.asarray(np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0))
+        tail = self.tail(level)
+        return np.asarray(np.quantile(curves, [tail, 1 - tail], axis=0))
 
     def scale(self, x: Vector, by: str) -> Vector:
         """Scale of runs ``(n_inputs, n)``: an input, or compute (FLOP, 6ND where the law reads both)."""
