@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.decisions.capacity_gap_simulation import LossLaw, Vector, check_positive, seeds_needed, simulate
-from analysis.fitting.result import check_level, to_plain
+from analysis.fitting.result import Note, check_level, to_plain
 from analysis.laws.capacity_gap_student import StudentGap, detectable
 from analysis.laws.distillation_scaling import DistillationScaling
 from curselab.errors import InputError
@@ -73,6 +73,7 @@ class GapPlan:
     flop_students: float
     seconds: float | None
     """At the given speed."""
+    warnings: tuple[Note, ...]
 
     @property
     def flop(self) -> float:
@@ -102,7 +103,8 @@ class GapPlan:
                 f" {s.seeds_needed or '-':>6} {s.identified:11.0%} {covered:>8}"
             )
         b = "" if self.b is None else f", b {self.b:.3g} with half width {self.b_half_width:.2g}"
-        return "\n".join([*lines, f"law over students identified in {self.law_identified:.0%} of {self.tables} tables{b}"])
+        lines.append(f"law over students identified in {self.law_identified:.0%} of {self.tables} tables{b}")
+        return "\n".join(lines + [f"warning {note.code}: {note.message}" for note in self.warnings])
 
 
 def plan_capacity_gap(
@@ -161,8 +163,10 @@ def plan_capacity_gap(
     if seeds < 2 or tables < 1 or resamples < 1:
         raise InputError(f"plan: {seeds} seeds and {tables} tables were given, 2 seeds and 1 table or more are needed")
     level = check_level(level)
+    warnings: tuple[Note, ...] = ()
     if loss is None:
         published = DistillationScaling()
+        warnings = _doubts(published, N)
         law = law or published.name
         loss = lambda S, D, T: published.student_loss(S, D, T, teacher_tokens_per_param=teacher_tokens_per_param)  # noqa: E731
     design = [(size, tokens_per_param * size, k * size) for size in N.tolist()]
@@ -189,6 +193,7 @@ def plan_capacity_gap(
         flop_signal=flop_signal,
         flop_students=flop_students,
         seconds=None if flop_per_s is None else total / flop_per_s,
+        warnings=warnings,
     )
 
 
@@ -235,6 +240,14 @@ def _flop(design: Sequence[tuple[float, float, Vector]], seeds: int, per_param: 
     # one plain student beside those of the teachers
     students = seeds * sum(6 * student * tokens * (len(teachers) + 1) for student, tokens, teachers in design)
     return trained, passes, students
+
+
+def _doubts(law: DistillationScaling, students: Vector) -> tuple[Note, ...]:
+    low, high = law.params_range
+    if low <= students.min() and students.max() <= high:
+        return ()
+    reach = f"{law.name} holds from {low:.3g} to {high:.3g} parameters"
+    return (Note("extrapolated", f"{reach}: give the losses of a law that was fitted to such students (fit_distillation)"),)
 
 
 def _sizes(name: str, values: Sequence[float], least: int) -> Vector:

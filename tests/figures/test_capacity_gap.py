@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from analysis.laws.capacity_gap import fit_capacity_gap
 from curselab.errors import InputError
 from figures.capacity_gap import draw
 from figures.style import context
+from tests.analysis.factories import capacity_gap_runs
 
 
 def test_axes_have_units_and_all_words_can_be_read(gap, texts):
@@ -31,7 +33,7 @@ def test_what_is_returned_is_what_is_drawn(gap):
     assert optima["teacher"].tolist() == [s.optimum for s in fit.students]
     marked = [tuple(line.get_xydata()[0]) for line in best.lines if len(line.get_xdata()) == 1]
     assert marked == list(zip(optima["student"], optima["teacher"], strict=True))
-    # the curve is the fit's own parabola: its lowest sampled point is the optimum, up to the sampling
+    # the curve is the fit's own cubic: its lowest sampled point is the optimum, up to the sampling
     for _, curve in drawn[drawn["series"] == "curve"].groupby("student"):
         nearest = curve.loc[curve["loss"].idxmin(), "teacher"]
         assert np.abs(np.log(optima["teacher"] / nearest)).min() < 0.05
@@ -43,6 +45,30 @@ def test_published_laws_are_drawn_as_published(gap):
     np.testing.assert_allclose(zhang["teacher"], 2.498 * zhang["student"] - 11.498e6)
     busbridge = drawn[drawn["series"].str.startswith("Busbridge")]
     np.testing.assert_allclose(busbridge["teacher"], 9 * busbridge["student"])
+    # with the ratios that the paper's coefficients support
+    np.testing.assert_allclose(busbridge["lower"], 8.3 * busbridge["student"])
+    np.testing.assert_allclose(busbridge["upper"], 11 * busbridge["student"])
+
+
+def test_the_noise_and_what_it_lets_see_stand_beside_the_law(gap, texts):
+    fit, runs = gap
+    (_, best), _ = draw(fit, runs)
+    words = " ".join(texts(best.figure))
+    assert f"noise of a run: {max(s.sigma for s in fit.students):.2g}" in words
+    assert f"least rise found: {max(s.detectable for s in fit.students):.2g}" in words
+
+
+def test_a_bracketed_optimum_has_no_curve():
+    """Runs too quiet for any cubic: the lowest teacher and its neighbours are drawn, at its own mean."""
+    runs = capacity_gap_runs(noise=1e-6)
+    fit = fit_capacity_gap(runs, bootstrap=50)
+    (student,) = fit.students
+    assert student.curve == ()
+    _, drawn = draw(fit, runs)
+    assert "curve" not in set(drawn["series"])
+    (optimum,) = drawn[drawn["series"] == "optimum"].to_dict("records")
+    assert optimum["teacher"] == pytest.approx(student.lowest)
+    assert optimum["loss"] == pytest.approx(min(student.means) - student.plain_loss)
 
 
 def test_nothing_identified_is_said_and_no_optimum_is_drawn(no_gap, texts):

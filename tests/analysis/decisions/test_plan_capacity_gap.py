@@ -65,6 +65,13 @@ def test_the_cost_is_counted_by_hand():
     assert plan.seconds == pytest.approx((teachers + signal + students) / 1e10)
 
 
+def test_the_published_law_is_no_guide_to_miniatures():
+    plan = plan_capacity_gap([6_000], noise=0.01, tables=1)
+    assert [note.code for note in plan.warnings] == ["extrapolated"]
+    assert "fit_distillation" in plan.summary()
+    assert plan_capacity_gap([546e6], noise=0.01, tables=1).warnings == ()
+
+
 def test_any_law_will_do():
     """The kernel toy: its best teacher is the student's own size."""
     toy = KernelToy.uniform(0)
