@@ -1,7 +1,6 @@
 """Fit files: a law fitted to a table of runs, as JSON that is the same whenever the runs are."""
 
 import hashlib
-import importlib.metadata
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.collect import read_runs
+from analysis.fitting.result import package_versions
 from analysis.laws.registry import find
 from curselab.errors import InputError
 from curselab.files import write_json
-
-_PACKAGES = ("numpy", "scipy", "pandas")
 
 
 def fit_file(law: str, runs: Path, out: Path) -> Any:
@@ -47,7 +45,7 @@ def write_fit(out: Path, law: str, result: Any, runs: Path) -> None:
             "law": law,
             "result": result.to_dict(),
             "inputs": {"runs_sha256": hashlib.sha256(runs.read_bytes()).hexdigest()},
-            "versions": {package: importlib.metadata.version(package) for package in _PACKAGES},
+            "versions": package_versions(),
         },
     )
 

@@ -4,6 +4,7 @@ The names follow statsmodels: ``params``, ``bse``, ``conf_int()``, ``cov_params(
 """
 
 import dataclasses
+import importlib.metadata
 import types
 import typing
 from collections.abc import Mapping
@@ -208,6 +209,11 @@ def expanded_tail(level: float, n_clusters: int, n_params: int) -> float:
 
     dof = max(n_clusters - n_params, 1)
     return float(norm.sf(t.ppf((1 + level) / 2, dof) * np.sqrt(n_clusters / dof)))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that decide the digits of a fit."""
+    return {package: importlib.metadata.version(package) for package in ("curselab", "numpy", "scipy", "pandas")}
 
 
 def check_level(level: float) -> float:

@@ -3,20 +3,23 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.fitting.intervals import profile_ends, sharpness
-from analysis.fitting.result import FitResult, check_level, from_plain, to_plain
+from analysis.fitting.result import FitResult, check_level, from_plain, package_versions, to_plain
 from analysis.fitting.validation import Calibration, calibrate, cuts, local_spread
 from analysis.laws.forms import find_form
 from analysis.laws.parametric import Law
 from analysis.laws.problem import Problem, solve_point
 from analysis.laws.scaling_identified import identifiability
 from curselab.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Vector = NDArray[np.float64]
 Band = Literal["mean", "new_run", "calibrated"]
@@ -217,6 +220,26 @@ class ScalingFit(FitResult):
 
         return sensitivity(self, quantity, **options)
 
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw observed over fitted loss (%) against scale: noise has no shape; figures for papers are ``figures``'.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            A new figure's when left out.
+        """
+        if ax is None:
+            from matplotlib.figure import Figure
+
+            ax = Figure(figsize=(5, 3), layout="constrained").subplots()
+        by = "compute" if len(self.form.inputs) == 1 or {"params", "tokens"} <= set(self.form.inputs) else self.form.inputs[0]
+        x = self.problem.x
+        resid = self.form.model.log_loss(self.form.solver(self.estimate), x) - self.problem.log_loss
+        ax.axhline(0, color="0.6", linewidth=0.8)
+        ax.plot(self.scale(x, by), 100 * np.expm1(-resid), linestyle="none", marker=".", alpha=0.6)
+        ax.set(xscale="log", xlabel=by, ylabel="observed over fitted loss (%)", title=f"{self.form.name}: {self.formula}")
+        return ax
+
     def report(self) -> dict[str, Any]:
         """Return the record that a paper owes its reader, as plain values."""
         held_out, settings = self.validate(), dict(self.settings)
@@ -246,6 +269,7 @@ class ScalingFit(FitResult):
                 "largest_relative_error": float(errors.max()) if len(errors) else None,
             },
             "warnings": [to_plain(note) for note in self.warnings],
+            "versions": package_versions(),
         }
 
     def to_dict(self) -> dict[str, Any]:

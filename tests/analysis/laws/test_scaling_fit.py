@@ -77,7 +77,17 @@ def test_the_record_is_plain_and_complete(fit):
     assert record["objective"]["delta"] == 0.001
     assert record["bootstrap"]["kind"] == "cluster"
     assert record["hold_out"]["runs"] > 0
-    assert {"runs", "ranges", "optimum", "parameters", "identifiability", "warnings", "settings"} <= set(record)
+    assert {"runs", "ranges", "optimum", "parameters", "identifiability", "warnings", "settings", "versions"} <= set(record)
+
+
+def test_a_plot_shows_every_residual(fit):
+    ax = fit.plot()
+    (points,) = [line for line in ax.lines if line.get_linestyle() == "None"]
+    np.testing.assert_allclose(
+        np.sort(points.get_ydata()), np.sort(100 * np.expm1(-np.array(fit.resid))), rtol=1e-6, atol=1e-10
+    )
+    assert ax.get_xlabel() == "compute"
+    assert fit.plot(ax) is ax
 
 
 def test_a_law_of_one_s_own_is_given_again_when_it_is_read_back():

@@ -1,6 +1,7 @@
 """What must not change an answer, for every law: the unit and the scale of what is given, and its order."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import fit_scaling_law
@@ -11,6 +12,15 @@ COLUMNS = ["params", "tokens", "loss"]
 
 def fit(runs, law, **options):
     return fit_scaling_law(runs[COLUMNS], law=law, bootstrap=0, **options)
+
+
+@pytest.fixture(scope="module")
+def chinchilla_runs(pytestconfig):
+    """Hoffmann et al.'s runs as digitised by Besiroglu et al., without the five largest losses."""
+    path = pytestconfig.rootpath.parent / "shared/data/chinchilla/fit_chinchilla_epoch.csv"
+    if not path.is_file():
+        pytest.skip("shared/ with published data is absent beside the checkout")
+    return pd.read_csv(path).query("kept_by_epoch == 1").reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
