@@ -38,7 +38,7 @@ def shape_table(tables: int, resamples: int) -> None:
         "compare": True,
         "teacher_loss": lambda teachers: law.own_loss(teachers, 20 * teachers),
     }
-    print("| grid | noise | estimator | bias (worst student) | spread | coverage (%) | answers (%) |\n|" + "---|" * 7)
+    print("| grid | noise | identified (%) | " + " | ".join(ESTIMATORS) + " |\n|" + "---|" * (3 + len(ESTIMATORS)))
     for grid, ratios in GRIDS.items():
         for noise in NOISES:
             rows: dict[str, list[np.ndarray]] = {name: [] for name in ESTIMATORS}
@@ -58,16 +58,19 @@ def shape_table(tables: int, resamples: int) -> None:
                     found["global quadratic"].append(np.array([vertex, np.nan, np.nan]))
                 for name, answers in found.items():
                     rows[name].append(np.array(answers).reshape(-1, 3))
-            for name, students in rows.items():
-                biases = [answers[:, 0].mean() for answers in students if len(answers)]
-                spread = np.sqrt(np.mean([answers[:, 0].var() for answers in students if len(answers)]))
-                every = np.concatenate(students)
-                held = (every[:, 1] <= 0) & (every[:, 2] >= 0)
-                cover = "-" if np.isnan(every[:, 1]).all() else f"{100 * held.mean():.1f}"
-                worst = max(biases, key=abs)
-                share = 100 * len(every) / (tables * len(STUDENTS))
-                bias = f"{np.mean(biases):+.3f} ({worst:+.3f})"
-                print(f"| {grid} | {noise} | {name} | {bias} | {spread:.3f} | {cover} | {share:.0f} |", flush=True)
+            cells = [_cell(students) for students in rows.values()]
+            share = 100 * sum(map(len, rows["global quadratic"])) / (tables * len(STUDENTS))
+            print(f"| {grid} | {noise} | {share:.0f} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _cell(students: list[np.ndarray]) -> str:
+    """Mean bias over students, pooled spread, the worst student's bias, and coverage where there are intervals."""
+    biases = [answers[:, 0].mean() for answers in students if len(answers)]
+    spread = np.sqrt(np.mean([answers[:, 0].var() for answers in students if len(answers)]))
+    every = np.concatenate(students)
+    held = np.mean((every[:, 1] <= 0) & (every[:, 2] >= 0))
+    coverage = "" if np.isnan(every[:, 1]).all() else f", {100 * held:.1f} %"
+    return f"{np.mean(biases):+.3f} ± {spread:.3f} ({max(biases, key=abs):+.3f}){coverage}"
 
 
 def toy_table(tables: int, resamples: int) -> None:
