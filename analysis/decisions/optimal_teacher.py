@@ -139,7 +139,9 @@ def optimal_teacher(
         band_lower=float(within[0]),
         band_upper=float(within[-1]),
         stakes=_options(at_stake, law.loss(S, D, at_stake.loss), float(curve.min()), (S, D)),
-        catalogue=() if catalogue is None else _options(offered, losses, float(losses.min()), (S, D)),
+        catalogue=()
+        if catalogue is None
+        else tuple(sorted(_options(offered, losses, float(losses.min()), (S, D)), key=_loss)),
         compute=total,
         budgets=tuple(_budget(scenario, law, S, offered, total) for scenario in SCENARIOS),
         warnings=_doubts(law, (S, D), offered, catalogue),
@@ -203,7 +205,6 @@ def _ask(
 
 def _options(teachers: Teachers, losses: Vector, lowest: float, student: tuple[float, float]) -> tuple[Option, ...]:
     S, D = student
-    order = range(len(losses)) if "best" in teachers.names else np.argsort(losses, kind="stable").tolist()
     return tuple(
         Option(
             name=teachers.names[i],
@@ -217,8 +218,12 @@ def _options(teachers: Teachers, losses: Vector, lowest: float, student: tuple[f
                 for runs, trains in SCENARIOS.values()
             ),
         )
-        for i in order
+        for i in range(len(losses))
     )
+
+
+def _loss(option: Option) -> float:
+    return option.loss
 
 
 def _budget(scenario: str, law: DistillationScaling, student: float, teachers: Teachers, total: float) -> Budget:

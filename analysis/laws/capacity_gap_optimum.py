@@ -146,7 +146,7 @@ def two_exponentials(x: Vector, curves: Vector) -> Minima:
     best, each = explained.argmax(axis=0), np.arange(len(curves))
     lowest, found = curves.argmin(axis=1), np.isfinite(explained.max(axis=0))
     A, B, down, up = A[best, 0], B[best, 0], down[best, each], up[best, each]
-    with np.errstate(invalid="ignore"):  # where no pair of rates gives a U
+    with np.errstate(invalid="ignore", divide="ignore"):  # where no pair of rates gives a U
         position = np.where(found, x.mean() + np.log(down * A / (up * B)) / (A + B), x[lowest])
     return Minima(position, found & (position > x[0]) & (position < x[-1]), lowest)
 
