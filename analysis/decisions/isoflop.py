@@ -59,7 +59,7 @@ class IsoflopFit(FitResult):
             curves = np.exp(draws[:, j, None] + draws[:, i, None] * np.log(C))
             bounds = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
         tokens = C / (FLOP_PER_PARAM_TOKEN * params)
-        outside = (C < min(self.budgets)) | (C > max(self.budgets))
+        outside = (min(self.budgets) > C) | (max(self.budgets) < C)
         frame = pd.DataFrame({"compute": C, "params": params, "lower": bounds[0], "upper": bounds[1], "tokens": tokens})
         return frame.assign(warning=np.where(outside, "extrapolating", ""))
 

@@ -100,7 +100,7 @@ def _reference(x, y, weights, start):
     return np.array([p[0] + p[3] * x[:, 0].mean(), p[1] + p[4] * x[:, 1].mean(), *p[2:]]), objective(p, 1.0)[0]
 
 
-@pytest.mark.parametrize("resamples", [50, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("resamples", [50, pytest.param(4000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_every_resample_meets_a_tight_reference(shared, resamples):
     x, y = runs(shared)
     weights = notebook_weights(resamples)
