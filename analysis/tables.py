@@ -110,7 +110,9 @@ def latex(fit: Any) -> str:
     counts = fit.counts
     note = f"{counts.n_runs} runs, {counts.n_diverged} diverged, up to {counts.n_seeds} seeds a setting."
     if fit.law == "capacity_gap":
-        return to_latex(student_table(fit.frame(), fit.level), f"{note} {_law_over_students(fit.across)}")
+        noise = fit.noise().replace("%", r"\%")
+        words = f"{note} {_law_over_students(fit.across)} {noise[0].upper()}{noise[1:]}."
+        return to_latex(student_table(fit.frame(), fit.level), words)
     if fit.law == "learning_rate":
         verdict = rf"That the rule costs less than {100 * fit.tolerance:g}\% of the loss is {fit.verdict}."
         return to_latex(rate_table(fit.frame(), fit.level), f"{note} {verdict}")

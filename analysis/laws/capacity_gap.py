@@ -211,6 +211,7 @@ def fit_capacity_gap(
     loss: str = "loss_nats_per_token",
     teacher_loss: str = "teacher_loss_nats_per_token",
     seed_column: str = "seed",
+    stage: str = "student",
     bootstrap: int = 2000,
     seed: int = 0,
     level: float = 0.95,
@@ -224,6 +225,8 @@ def fit_capacity_gap(
         where there is a column ``stage``) are the baseline of the student of that size.
     student, teacher, loss, teacher_loss, seed_column : str
         Columns: sizes in parameters, losses in nats/token, the student's seed, which its runs with all teachers share.
+    stage : str
+        Distilled rows to fit, where there is a column ``stage``: students with weights of their own, not cut out of a teacher.
     bootstrap : int
         Resamples of the intervals and of the tests; 0 gives neither.
     seed : int
@@ -247,8 +250,11 @@ def fit_capacity_gap(
         raise InputError(f"bootstrap: {bootstrap!r} was given, 0 or more is needed")
     require_columns(data, student, teacher, loss, teacher_loss, seed_column)
     distilled = data[data["objective"] == "distill"] if "objective" in data else data
+    distilled = distilled[distilled["stage"] == stage] if "stage" in distilled else distilled
     if distilled.empty:
-        raise InputError("data: no rows of objective 'distill' were given (see the column objective)")
+        raise InputError(
+            f"data: no rows of objective 'distill' and stage {stage!r} were given (see the columns of these names)"
+        )
     names = {student: "student", teacher: "teacher", loss: "loss", teacher_loss: "teacher_loss", seed_column: "seed"}
     cells = list(read_cells(distilled, data, names))
     drafts = [draft(c, resamples=bootstrap, rng=np.random.default_rng([seed, int(c.student)]), level=level) for c in cells]

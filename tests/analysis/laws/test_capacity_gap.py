@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy.optimize import minimize_scalar
@@ -245,3 +246,14 @@ def test_coverage_of_the_interval(ratios):
             held += student.lower <= truth <= student.upper
     assert n >= 280
     assert 0.91 <= held / n <= 0.99
+
+
+def test_students_cut_out_of_their_teachers_are_another_question():
+    runs = capacity_gap_runs(noise=0.002)
+    pruned = runs[runs["stage"] == "student"].assign(
+        stage="pruned", loss_nats_per_token=lambda d: d["loss_nats_per_token"] + 0.1
+    )
+    both = pd.concat([runs, pruned], ignore_index=True)
+    assert fit_capacity_gap(both, bootstrap=50).students == fit_capacity_gap(runs, bootstrap=50).students
+    (student,) = fit_capacity_gap(both, stage="pruned", bootstrap=50).students
+    assert student.means == pytest.approx([mean + 0.1 for mean in fit_capacity_gap(runs, bootstrap=50).students[0].means])
