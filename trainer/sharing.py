@@ -7,7 +7,7 @@ from curselab.errors import InputError
 from trainer.spec import RunSpec
 from trainer.strict import short_hash, to_mapping
 
-PACK_BELOW_TOKENS = 1024  # a pass; from there on a core computes for longer than it takes to start (docs/log.md)
+PACK_BELOW = 2**15  # tokens of a pass times width: above, packs gained less than 1.1 times on a CPU (docs/log.md)
 
 
 def backend_of(spec: RunSpec) -> str:
@@ -21,15 +21,17 @@ def backend_of(spec: RunSpec) -> str:
     compute = spec.compute
     if compute.backend == "packed" and not can_be_packed(spec):
         raise InputError(
-            f"run {spec.run_id}: compute.backend packed takes training on text without dropout, pruning or compilation, on one "
-            "device in 32-true or bf16-mixed; choose lightning or auto"
+            f"run {spec.run_id}: compute.backend packed takes training on text without dropout, pruning or compilation, on "
+            "one device in 32-true or bf16-mixed; choose lightning or auto"
         )
     if compute.backend != "auto":
         return compute.backend
     if compute.accelerator != "cpu" or compute.devices > 1 or compute.precision != "32-true":
         return "lightning"
-    tokens = spec.tokens_per_step // spec.training.accumulate
-    return "packed" if can_be_packed(spec) and tokens < PACK_BELOW_TOKENS else "lockstep"
+    # with several threads the bits of a member could follow how they share out a pack
+    stream = spec.tokens_per_step // spec.training.accumulate * spec.model.width
+    pays = compute.threads == 1 and stream < PACK_BELOW
+    return "packed" if pays and can_be_packed(spec) else "lockstep"
 
 
 def can_be_packed(spec: RunSpec) -> bool:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from curselab.errors import InputError
-from trainer.sharing import PACK_BELOW_TOKENS, backend_of, most_together, share_key
+from trainer.sharing import PACK_BELOW, backend_of, most_together, share_key
 from trainer.spec import ComputeSpec, ModelSpec, ObjectiveSpec, OptimizerSpec, TrainingSpec
 
 STUDENT = ObjectiveSpec(kind="distill", teacher="0123456789ab")
@@ -13,11 +13,13 @@ NAMED = ComputeSpec(backend="packed")
 def test_small_batches_are_packed_and_what_a_pack_cannot_hold_is_not(spec) -> None:
     small = spec()
     assert backend_of(small) == "packed"
-    large = replace(small, training=TrainingSpec(tokens=PACK_BELOW_TOKENS * 20, batch_sequences=PACK_BELOW_TOKENS // 32))
+    sequences = PACK_BELOW // small.model.width // small.model.context
+    large = replace(small, training=TrainingSpec(tokens=PACK_BELOW * 20, batch_sequences=sequences))
     assert backend_of(large) == "lockstep"
     # a step in parts passes as few tokens at a time
     assert backend_of(replace(large, training=replace(large.training, accumulate=2))) == "packed"
     assert backend_of(replace(small, objective=STUDENT)) == "lockstep"
+    assert backend_of(replace(small, compute=ComputeSpec(threads=2))) == "lockstep"
     assert backend_of(replace(small, model=replace(small.model, dropout=0.1))) == "lockstep"
     for compute in (ComputeSpec(precision="bf16-mixed"), ComputeSpec(devices=2), ComputeSpec(accelerator="gpu")):
         assert backend_of(replace(small, compute=compute)) == "lightning"
