@@ -81,7 +81,7 @@ def study(
         data = {"params": params, "tokens": tokens, "loss": loss, "groups": group}
         fit = fit_scaling_law(law=form, **data, kind=bootstrap, delta=delta, bootstrap=resamples, seed=i)
         draws = np.asarray(fit.draws if fit.draws else [np.full(len(value), np.nan)])
-        ends = [np.quantile(draws, [tail, 1 - tail], axis=0) for tail in (fit.tail(0.95, kind=kind) for kind in INTERVALS)]
+        ends = [fit.interval(draws, 0.95, kind=kind) for kind in INTERVALS]
         held.append([(lower <= value) & (value <= upper) for lower, upper in ends])
     return np.array(held)
 

@@ -50,13 +50,13 @@ def optimal(fit: ScalingFit, compute: ArrayLike, *, level: float | None = None) 
     seen = fit.scale(fit.problem.x, "compute")
     known = len(fit.draws) > 1 and not {exponent for _, exponent, _ in fit.form.powers} & set(fit.unidentified)
     spread = allocation(fit.form, np.asarray(fit.draws), budgets) if known else None
-    rows, tail = [], fit.tail(level)
+    rows = []
     for i, budget in enumerate(budgets):
         outside = not seen.min() <= budget <= seen.max()
         for name in QUANTITIES:
             nothing = np.full(2, np.nan)
             sample = None if spread is None else spread[name][:, i]
-            bounds = nothing if sample is None else np.quantile(sample, [tail, 1 - tail])
+            bounds = nothing if sample is None else fit.interval(sample, level)
             rows.append(
                 {
                     "compute": budget,

@@ -57,7 +57,7 @@ class IsoflopFit(FitResult):
         if len(self.draws) > 1:
             draws = np.asarray(self.draws)
             curves = np.exp(draws[:, j, None] + draws[:, i, None] * np.log(C))
-            bounds = np.quantile(curves, [(1 - level) / 2, (1 + level) / 2], axis=0)
+            bounds = self.interval(curves, level)
         tokens = C / (FLOP_PER_PARAM_TOKEN * params)
         outside = (min(self.budgets) > C) | (max(self.budgets) < C)
         frame = pd.DataFrame({"compute": C, "params": params, "lower": bounds[0], "upper": bounds[1], "tokens": tokens})

@@ -13,10 +13,12 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from curselab.errors import InputError
 
 T = TypeVar("T")
+Vector = NDArray[np.float64]
 Status = Literal["ok", "not_identified"]
 Interval = Literal["auto", "percentile", "expanded"]
 
@@ -115,9 +117,10 @@ class FitResult:
         level : float, optional
             Between 0 and 1; the level of the fit when left out.
         kind : str
-            ``percentile``; or ``expanded``, percentiles further out, by what Student's t with one degree of freedom a cluster
-            less the parameters needs (Hesterberg 2015, The American Statistician 69(4)); or ``auto``: expanded where groups
-            were drawn, since plain ones are then too short, else percentile. With many clusters they are the same.
+            ``percentile``; ``expanded``: percentiles further out, by what Student's t with one degree of freedom fewer than
+            groups needs (Hesterberg 2015, The American Statistician 69(4); Cameron and Miller 2015, Journal of Human Resources
+            50(2), section VI); ``auto``: expanded where groups were drawn, since plain ones are then too short, else
+            percentile.
 
         Returns
         -------
@@ -127,16 +130,18 @@ class FitResult:
         level = check_level(self.level if level is None else level)
         bounds = np.full((2, len(self.symbols)), np.nan)
         if self._has_draws():
-            tail = self.tail(level, kind=kind)
-            bounds = np.quantile(self._draws(), [tail, 1 - tail], axis=0)
+            bounds = self.interval(self._draws(), level, kind=kind)
         frame = pd.DataFrame(bounds.T, index=list(self.symbols), columns=["lower", "upper"])
         return frame.apply(self._identified)
 
-    def tail(self, level: float, *, kind: Interval = "auto") -> float:
-        """Share of the resamples beyond each end of an interval, see :meth:`conf_int`."""
-        if kind == "expanded" or kind == "auto" and self.bootstrap.kind == "cluster":
-            return expanded_tail(level, self.counts.n_clusters, len(self.symbols))
-        return (1 - level) / 2
+    def interval(self, draws: Vector, level: float, *, kind: Interval = "auto") -> Vector:
+        """Ends of the interval of any quantity, ``(2, ...)``, from its value in each resample ``(n_draws, ...)``.
+
+        Of B draws, the share ``p`` lies below number ``p (B + 1)`` in order (Davison and Hinkley 1997, section 5.3).
+        """
+        expand = kind == "expanded" or kind == "auto" and self.bootstrap.kind == "cluster"
+        tail = expanded_tail(level, self.counts.n_clusters) if expand else (1 - level) / 2
+        return np.asarray(np.quantile(draws, [tail, 1 - tail], axis=0, method="weibull"))
 
     def cov_params(self) -> pd.DataFrame:
         """Bootstrap covariance of the parameters, by symbol; NaN where there is none."""
@@ -203,11 +208,11 @@ class FitResult:
         return values.where(~values.index.isin(self.unidentified))
 
 
-def expanded_tail(level: float, n_clusters: int, n_params: int) -> float:
-    """Share of resamples beyond each end of an interval: of normal draws that are too narrow by sqrt((n - p) / n)."""
+def expanded_tail(level: float, n_clusters: int) -> float:
+    """Share of resamples beyond each end of an interval: of normal draws that are too narrow by sqrt((n - 1) / n)."""
     from scipy.stats import norm, t
 
-    dof = max(n_clusters - n_params, 1)
+    dof = max(n_clusters - 1, 1)
     return float(norm.sf(t.ppf((1 + level) / 2, dof) * np.sqrt(n_clusters / dof)))
 
 

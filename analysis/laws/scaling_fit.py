@@ -98,8 +98,7 @@ class ScalingFit(FitResult):
             resid = np.asarray(self.resid) * np.sqrt(n / max(n - p, 1))
             noise = np.random.default_rng(int(self.settings["seed"])).choice(resid, size=curves.shape)
             curves = curves * np.exp(-noise)
-        tail = self.tail(level)
-        return np.asarray(np.quantile(curves, [tail, 1 - tail], axis=0))
+        return self.interval(curves, level)
 
     def scale(self, x: Vector, by: str) -> Vector:
         """Scale of runs ``(n_inputs, n)``: an input, or compute (FLOP, 6ND where the law reads both)."""

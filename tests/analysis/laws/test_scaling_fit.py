@@ -110,10 +110,12 @@ def test_intervals_hold_the_truth_as_often_as_they_say(law, design):
 
 
 def test_intervals_of_groups_reach_further_out(fit):
-    """25 groups less 5 parameters leave 20 degrees of freedom, by hand from tables of t and of the normal distribution."""
+    """25 groups leave 24 degrees of freedom; by hand from the tables of t and of the normal distribution."""
     assert fit.bootstrap.kind == "cluster"
-    assert fit.tail(0.95) == pytest.approx(norm.sf(2.086 * np.sqrt(25 / 20)), rel=1e-3)
-    assert fit.tail(0.95, kind="percentile") == pytest.approx(0.025)
+    tail = norm.sf(2.0639 * np.sqrt(25 / 24))
+    np.testing.assert_allclose(fit.interval(np.arange(1.0, 10000), 0.95), [10000 * tail, 10000 * (1 - tail)], rtol=1e-3)
+    # of 39 draws, the first and the last are where 2.5 % of 40 gaps lie beyond
+    np.testing.assert_allclose(fit.interval(np.arange(1.0, 40), 0.95, kind="percentile"), [1, 39])
     wide, plain = fit.conf_int(), fit.conf_int(kind="percentile")
     assert (wide["lower"] < plain["lower"]).all()
     assert (wide["upper"] > plain["upper"]).all()
