@@ -73,7 +73,7 @@ def main() -> None:
         row(
             f"{name}, point, {note}",
             seconds,
-            f"{seconds / t_point:.0f} x point",
+            f"{seconds / t_point:.1f} x point",
             f"objective above the optimum by {excess:.0e}",
         )
 
