@@ -55,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, help="write the records to this file")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="comma-separated, of " + ", ".join(SHAPES))
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="the default; fewer where the machine is busy")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     shapes = options.shapes.split(",")
@@ -64,8 +65,8 @@ def main() -> None:
             tokens = np.random.default_rng(0).integers(vocab_size, size=2_000_000, dtype=np.uint16)
             for split in ("train", "teacher", "validation"):
                 tokens.tofile(folder / f"random-{vocab_size}.{split}.bin")
-        workers = {variant: Worker(variant, folder) for variant in VARIANTS}
-        peak = max(workers["ours"].ask("peak") for _ in range(5))
+        workers = {variant: Worker(variant, folder) for variant in options.variants.split(",")}
+        peak = max(next(iter(workers.values())).ask("peak") for _ in range(5))
         print(f"{CORES} cores, matrix-product peak {peak / 1e9:.0f} GFLOP/s with all of them busy\n")
         records = [record for shape in shapes for record in measure(shape, workers, options.rounds, peak)]
         for worker in workers.values():
@@ -100,42 +101,44 @@ def measure(shape: str, workers: dict[str, Worker], rounds: int, peak: float) ->
     """Records of all variants of one shape."""
     for worker in workers.values():
         worker.ask("train", shape, 5)
-    found: dict[str, list[tuple[float, float, float]]] = {variant: [] for variant in VARIANTS}
+    found: dict[str, list[tuple[float, float, float]]] = {variant: [] for variant in workers}
     for _ in range(rounds):
         for variant, worker in workers.items():
             busy, wall = busy_seconds(), time.monotonic()
             tokens, cpu = worker.ask("train", shape, STEPS[shape])
             wall, busy = time.monotonic() - wall, busy_seconds() - busy
             found[variant].append((tokens / wall, tokens / cpu, max(0.0, busy - cpu) / (wall * CORES)))
-    return [record(shape, variant, found, peak) for variant in VARIANTS]
+    return [record(shape, variant, found, peak) for variant in workers]
 
 
 def record(shape: str, variant: str, found: dict[str, list[tuple[float, float, float]]], peak: float) -> dict[str, Any]:
     """Medians and ranges over rounds of one variant, and its ratios to the plain loops."""
     wall, cpu, load = (np.array(column) for column in zip(*found[variant], strict=True))
     quiet = float(np.median(load)) <= LOAD_LIMIT
-    by_wall = wall / np.array([row[0] for row in found["torch_loop_default_threads"]])
-    by_cpu = cpu / np.array([row[1] for row in found["torch_loop_one_thread"]])
+    by_wall = [row[0] for row in found.get("torch_loop_default_threads", [])]
+    by_cpu = [row[1] for row in found.get("torch_loop_one_thread", [])]
     # where others used the machine, nothing that rests on the clock is said
     clock = {
         **middle("tokens_per_s", wall),
         "gemm_peak_share": float(np.median(wall)) * flop_per_token(shape) / peak,
-        **middle("ratio_to_default_threads", by_wall),
+        **middle("ratio_to_default_threads", wall / np.array(by_wall) if by_wall else None),
     }
     return {
         "shape": shape,
         "variant": variant,
         **(clock if quiet else dict.fromkeys(clock)),
         **middle("tokens_per_cpu_s", cpu),
-        **middle("cpu_ratio_to_one_thread", by_cpu),
+        **middle("cpu_ratio_to_one_thread", cpu / np.array(by_cpu) if by_cpu else None),
         "rounds": len(wall),
         "load_of_others": float(np.median(load)),
         "note": "" if quiet else f"wall clock refused: others took more than {LOAD_LIMIT:.0%} of the machine",
     }
 
 
-def middle(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
-    """Median and range."""
+def middle(name: str, values: NDArray[np.float64] | None) -> dict[str, Any]:
+    """Median and range; None where nothing was measured."""
+    if values is None:
+        return {name: None, f"{name}_range": None}
     return {name: float(np.median(values)), f"{name}_range": [float(values.min()), float(values.max())]}
 
 
@@ -157,21 +160,26 @@ def report(records: list[dict[str, Any]]) -> None:
     columns = ("shape", "variant", "tokens/s", "to default", "GEMM peak", "tokens/CPU-s", "to one thread", "load of others")
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for found in records:
-        wall = ["refused"] * 3
-        if found["tokens_per_s"] is not None:
-            wall = [spread(found, "tokens_per_s", ".0f"), spread(found, "ratio_to_default_threads", ".2f")]
-            wall.append(f"{found['gemm_peak_share']:.0%}")
+        wall = [spread(found, "tokens_per_s", ".0f"), spread(found, "ratio_to_default_threads", ".2f")]
+        wall.append("" if found["gemm_peak_share"] is None else f"{found['gemm_peak_share']:.0%}")
         cpu = [spread(found, "tokens_per_cpu_s", ".0f"), spread(found, "cpu_ratio_to_one_thread", ".2f")]
         print("| " + " | ".join([found["shape"], found["variant"], *wall, *cpu, f"{found['load_of_others']:.1%}"]) + " |")
-    ratios = [found["ratio_to_default_threads"] for found in records if found["variant"] == "ours"]
-    if None in ratios:
-        print("\nno geometric mean: wall clock refused")
-    else:
-        print(f"\nours over the default loop, geometric mean of {len(ratios)} shapes: {statistics.geometric_mean(ratios):.2f}")
+    for name, other in (
+        ("ratio_to_default_threads", "default loop, by the clock"),
+        ("cpu_ratio_to_one_thread", "loop of one thread, CPU"),
+    ):
+        ratios = [found[name] for found in records if found["variant"] == "ours" and found[name] is not None]
+        if ratios:
+            print(f"\nours over the {other}, geometric mean of {len(ratios)} shapes: {statistics.geometric_mean(ratios):.2f}")
+    for found in records:
+        if found["note"]:
+            print(f"{found['shape']} {found['variant']}: {found['note']}")
 
 
 def spread(found: dict[str, Any], name: str, form: str) -> str:
-    """A median with its range."""
+    """A median with its range; empty where it was not measured, or refused."""
+    if found[name] is None:
+        return ""
     low, high = found[f"{name}_range"]
     return f"{found[name]:{form}} ({low:{form}} to {high:{form}})"
 
