@@ -30,17 +30,16 @@ from trainer.pieces import pieces
 from trainer.run import run_in_folder, run_together
 from trainer.spec import (
     EvaluationSpec,
-    LanguagesText,
     ModelSpec,
     ObjectiveSpec,
     OptimizerSpec,
     PlannedRun,
     RunSpec,
     ScheduleSpec,
-    TextSpec,
     TrainingSpec,
 )
 from trainer.text import PreparedText, prepare_text
+from trainer.text_spec import LanguagesText, TextSpec
 
 ROOT = Path(__file__).parents[1]
 TEXT = TextSpec(source=LanguagesText(families=1, languages_per_family=1, bytes_per_language=2_000_000))

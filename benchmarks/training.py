@@ -246,7 +246,8 @@ def ours(shape: str, steps: int, folder: Path, *, seed: int) -> int:
     """Train a shard; return the tokens trained on."""
     from trainer import shard
     from trainer.progress import Progress
-    from trainer.spec import EvaluationSpec, OptimizerSpec, PlannedRun, RunSpec, TextSpec, TokenizerSpec, TrainingSpec
+    from trainer.spec import EvaluationSpec, OptimizerSpec, PlannedRun, RunSpec, TrainingSpec
+    from trainer.text_spec import TextSpec, TokenizerSpec
 
     _, _, context, vocab_size, sequences = SHAPES[shape]
     base = RunSpec(

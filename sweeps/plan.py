@@ -19,8 +19,9 @@ from sweeps.grid import expand
 from sweeps.registry import read_yaml
 from trainer.flops import train_flop
 from trainer.sharing import share_key
-from trainer.spec import PlannedRun, TextSpec
+from trainer.spec import PlannedRun
 from trainer.strict import short_hash
+from trainer.text_spec import TextSpec
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 

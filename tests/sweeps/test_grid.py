@@ -4,7 +4,8 @@ from curselab.errors import InputError
 from sweeps.grid import expand
 from sweeps.registry import FOLDER, SWEEPS, read_yaml
 from trainer.flops import count_parameters
-from trainer.spec import FilesText, RunSpec
+from trainer.spec import RunSpec
+from trainer.text_spec import FilesText
 
 
 def scaling(**axes: list) -> list[RunSpec]:

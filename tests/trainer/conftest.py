@@ -2,8 +2,9 @@ import lightning  # noqa: F401  (its import draws from Python's global generator
 import pytest
 import torch
 
-from trainer.spec import LanguagesText, ModelSpec, OptimizerSpec, RunSpec, TextSpec, TrainingSpec
+from trainer.spec import ModelSpec, OptimizerSpec, RunSpec, TrainingSpec
 from trainer.text import PreparedText, prepare_text
+from trainer.text_spec import LanguagesText, TextSpec
 
 LANGUAGE = TextSpec(source=LanguagesText(families=1, languages_per_family=1, bytes_per_language=200_000))
 

@@ -19,17 +19,9 @@ from trainer.checkpoint import Checkpoints, load_trained, save_weights
 from trainer.model import Decoder
 from trainer.probes import Probes
 from trainer.run import run_in_folder
-from trainer.spec import (
-    DomainShare,
-    EvaluationSpec,
-    LanguagesText,
-    ModelSpec,
-    RunSpec,
-    ScheduleSpec,
-    TextSpec,
-    TrainingSpec,
-)
+from trainer.spec import DomainShare, EvaluationSpec, ModelSpec, RunSpec, ScheduleSpec, TrainingSpec
 from trainer.text import PreparedText, prepare_text
+from trainer.text_spec import LanguagesText, TextSpec
 
 SPEC = ModelSpec(width=64, depth=2, heads=2, ffn_width=176)
 

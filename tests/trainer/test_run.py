@@ -15,19 +15,11 @@ from trainer.checkpoint import load_trained
 from trainer.losses import text_loss
 from trainer.optimizer import make_optimizer
 from trainer.run import fingerprint, is_complete, run, run_in_folder
-from trainer.spec import (
-    LanguagesText,
-    ModelSpec,
-    ObjectiveSpec,
-    OptimizerSpec,
-    ScheduleSpec,
-    StartSpec,
-    TextSpec,
-    TrainingSpec,
-)
+from trainer.spec import ModelSpec, ObjectiveSpec, OptimizerSpec, ScheduleSpec, StartSpec, TrainingSpec
 from trainer.stream import make_stream
 from trainer.text import prepare_text
 from trainer.text.languages import entropy_rates
+from trainer.text_spec import LanguagesText, TextSpec
 from trainer.training import prepare
 
 

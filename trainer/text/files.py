@@ -23,8 +23,8 @@ from itertools import islice
 from pathlib import Path
 
 from curselab.errors import InputError
-from trainer.spec import FilesText
 from trainer.text.document import Document, content_key, limited
+from trainer.text_spec import FilesText
 
 ENDINGS = (".txt", ".jsonl", ".parquet")
 BLOCK_LINES = 32

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from curselab.errors import InputError
-from trainer.spec import HuggingFaceText
 from trainer.text.document import Document, content_key, limited
 from trainer.text.files import text_of
+from trainer.text_spec import HuggingFaceText
 
 
 def documents(source: HuggingFaceText) -> Iterator[Document]:

@@ -20,8 +20,8 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePath
 
 from curselab.errors import InputError
-from trainer.spec import InstalledText
 from trainer.text.document import Document, limited
+from trainer.text_spec import InstalledText
 
 DISTRIBUTIONS = (
     "fonttools",

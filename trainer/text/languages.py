@@ -39,8 +39,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
-from trainer.spec import LanguagesText
 from trainer.text.document import Document, limited
+from trainer.text_spec import LanguagesText
 
 DOCUMENT_BYTES = 2000
 """Expected bytes of a document."""

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from curselab.errors import InputError
 from curselab.files import write_folder, write_json
-from trainer.spec import TextSpec
 from trainer.strict import to_mapping
 from trainer.text.document import Document
 from trainer.text.prepared import META, PreparedText, open_text, token_file
 from trainer.text.sources import documents, versions
 from trainer.text.tokenizers import FILE as TOKENIZER_FILE
 from trainer.text.tokenizers import Tokenizer, make_tokenizer
+from trainer.text_spec import TextSpec
 
 Split = Literal["train", "teacher", "validation"]
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

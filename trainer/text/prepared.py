@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
-from trainer.spec import TextSpec
 from trainer.strict import from_mapping
 from trainer.text.tokenizers import Tokenizer, load_tokenizer
+from trainer.text_spec import TextSpec
 
 META = "meta.json"
 

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 
-from trainer.spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec
 from trainer.strict import canonical_json
 from trainer.text import files, hub, installed, languages
 from trainer.text.document import Document
+from trainer.text_spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec
 
 Source = InstalledText | FilesText | LanguagesText | HuggingFaceText
 

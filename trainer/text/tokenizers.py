@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
-from trainer.spec import TokenizerSpec
+from trainer.text_spec import TokenizerSpec
 
 if TYPE_CHECKING:
     import tokenizers

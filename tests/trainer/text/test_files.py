@@ -8,8 +8,8 @@ import pytest
 from pyarrow import parquet
 
 from curselab.errors import InputError
-from trainer.spec import FilesText
 from trainer.text import files
+from trainer.text_spec import FilesText
 
 BIBLE = Path(__file__).parents[3] / "../shared/corpora/bible_nt"
 

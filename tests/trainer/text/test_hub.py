@@ -4,8 +4,8 @@ import json
 import pytest
 
 from curselab.errors import InputError
-from trainer.spec import HuggingFaceText
 from trainer.text import hub
+from trainer.text_spec import HuggingFaceText
 
 TEXTS = [f"row {i} äö" for i in range(5)]
 

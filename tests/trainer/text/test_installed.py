@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from curselab.errors import InputError
-from trainer.spec import InstalledText
 from trainer.text import installed
+from trainer.text_spec import InstalledText
 
 MODULE = b'''# a comment
 """Module text."""
@@ -105,7 +105,7 @@ def test_keys_name_no_place_on_this_machine(sample):
 
 def test_same_text_in_another_process_place_and_locale(sample, tmp_path):
     program = (
-        "import hashlib, json; from trainer.spec import InstalledText; from trainer.text import installed\n"
+        "import hashlib, json; from trainer.text_spec import InstalledText; from trainer.text import installed\n"
         "source = InstalledText(domains=('prose', 'code'), max_bytes=300_000)\n"
         "print(json.dumps([d.key + ' ' + hashlib.sha256(d.text.encode()).hexdigest() for d in installed.documents(source)]))"
     )

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from curselab.errors import InputError
-from trainer.spec import LanguagesText
 from trainer.text import languages as module
 from trainer.text.languages import Language, documents, entropy_rates, facts, languages, lexical_jaccard, syntax_distance
+from trainer.text_spec import LanguagesText
 
 SMALL = LanguagesText(families=2, languages_per_family=3, word_classes=4, words_per_class=20, bytes_per_language=20_000)
 shares = st.floats(0, 1)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curselab.errors import InputError
-from trainer.spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec, TokenizerSpec
 from trainer.text import prepare, prepare_text
 from trainer.text.document import Document
 from trainer.text.prepare import assign_split
+from trainer.text_spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec, TokenizerSpec
 
 BIBLE = Path(__file__).parents[3] / "../shared/corpora/bible_nt"
 SPLITS = ("train", "teacher", "validation")

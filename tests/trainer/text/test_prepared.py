@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from curselab.errors import InputError
-from trainer.spec import LanguagesText, TextSpec
 from trainer.text import open_text, prepare_text
+from trainer.text_spec import LanguagesText, TextSpec
 
 SPEC = TextSpec(source=LanguagesText(families=1, languages_per_family=2, bytes_per_language=60_000))
 

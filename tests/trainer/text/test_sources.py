@@ -6,9 +6,9 @@ from importlib.metadata import version
 import pytest
 
 from curselab.errors import InputError
-from trainer.spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec
 from trainer.text import installed, source_fingerprint
 from trainer.text.sources import versions
+from trainer.text_spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec
 
 
 def test_fingerprint_of_files_follows_names_sizes_and_times(tmp_path):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curselab.errors import InputError
-from trainer.spec import TokenizerSpec
 from trainer.text.tokenizers import BPE, END, Bytes, load_tokenizer, make_tokenizer
+from trainer.text_spec import TokenizerSpec
 
 TEXTS = ["the cat sat on the mat, the cat ate\n" * 20, "ein Bär — zwei Bären 🐻 " * 20]
 

@@ -1,0 +1,127 @@
+"""TextSpec: a text source, its tokenizer, and how its documents are shared out. Importing this module reads no text."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from trainer.strict import require, short_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledText:
+    """Text that every installation already has: docstrings and source of the standard library and the dependencies."""
+
+    kind: Literal["installed"] = "installed"
+    domains: tuple[Literal["prose", "code"], ...] = ("prose",)
+    """``prose``: docstrings; ``code``: source without docstrings and comments."""
+    max_bytes: int = 0
+    """Stop a domain at this many bytes of UTF-8; 0 takes all there is."""
+
+    def __post_init__(self) -> None:
+        require(len(self.domains) > 0, "domains", list(self.domains), "at least one of prose, code")
+        require(self.max_bytes >= 0, "max_bytes", self.max_bytes, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesText:
+    """A folder of UTF-8 text, JSON lines or parquet: one file or one folder a domain (a language, say)."""
+
+    kind: Literal["files"] = "files"
+    path: str
+    """The folder, absolute or relative to the working directory."""
+    domains: tuple[str, ...] = ()
+    """Names of files (without ending) or folders to read; empty reads all."""
+    column: str = "text"
+    """Key or column that holds the text in JSON lines and parquet."""
+    max_bytes: int = 0
+    """Stop a domain at this many bytes of UTF-8; 0 takes all there is."""
+
+    def __post_init__(self) -> None:
+        require(self.path != "", "path", self.path, "a folder")
+        require(self.max_bytes >= 0, "max_bytes", self.max_bytes, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguagesText:
+    """Families of artificial languages whose entropy rate is known; see :mod:`trainer.text.languages`."""
+
+    kind: Literal["languages"] = "languages"
+    families: int = 2
+    languages_per_family: int = 3
+    syntax_similarity: float = 0.8
+    """0: languages of a family have independent word orders; 1: they share one."""
+    lexical_overlap: float = 0.5
+    """Share of word forms that a language takes from its family's common lexicon."""
+    word_classes: int = 8
+    words_per_class: int = 64
+    bytes_per_language: int = 1_000_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.families >= 1, "families", self.families, "1 or more")
+        require(self.languages_per_family >= 1, "languages_per_family", self.languages_per_family, "1 or more")
+        require(0 <= self.syntax_similarity <= 1, "syntax_similarity", self.syntax_similarity, "a number from 0 to 1")
+        require(0 <= self.lexical_overlap <= 1, "lexical_overlap", self.lexical_overlap, "a number from 0 to 1")
+        require(self.word_classes >= 2, "word_classes", self.word_classes, "2 or more")
+        require(self.words_per_class >= 2, "words_per_class", self.words_per_class, "2 or more")
+        require(self.bytes_per_language >= 1000, "bytes_per_language", self.bytes_per_language, "1000 or more")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HuggingFaceText:
+    """A dataset of the Hugging Face Hub, streamed at a pinned revision (extra ``hub``)."""
+
+    kind: Literal["huggingface"] = "huggingface"
+    name: str
+    """Dataset name such as ``owner/name``, or a local dataset folder."""
+    revision: str
+    """Commit hash: a dataset that moves is not an experiment."""
+    subset: str = ""
+    split: str = "train"
+    column: str = "text"
+    max_bytes: int = 100_000_000
+    """Stop at this many bytes of UTF-8."""
+
+    def __post_init__(self) -> None:
+        require(self.name != "", "name", self.name, "a dataset name")
+        require(self.revision != "", "revision", self.revision, "a commit hash")
+        require(self.max_bytes > 0, "max_bytes", self.max_bytes, "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerSpec:
+    """Bytes (256 tokens), or byte-level BPE trained on the train split."""
+
+    kind: Literal["bytes", "bpe"] = "bytes"
+    vocab_size: int = 256
+
+    def __post_init__(self) -> None:
+        if self.kind == "bytes":
+            require(self.vocab_size == 256, "vocab_size", self.vocab_size, "256 (the tokenizer is bytes)")
+        require(257 <= self.vocab_size <= 2**31 or self.kind == "bytes", "vocab_size", self.vocab_size, "257 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSpec:
+    """A text source, its tokenizer, and how its documents are shared out."""
+
+    source: InstalledText | FilesText | LanguagesText | HuggingFaceText = field(default_factory=InstalledText)
+    tokenizer: TokenizerSpec = field(default_factory=TokenizerSpec)
+    validation_share: float = 0.1
+    """Share of documents held out for evaluation."""
+    teacher_share: float = 0.3
+    """Share of documents that only teachers are trained on."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.validation_share < 1, "validation_share", self.validation_share, "a number between 0 and 1")
+        require(
+            0 <= self.teacher_share < 1 - self.validation_share,
+            "teacher_share",
+            self.teacher_share,
+            "a number from 0 to below 1 - validation_share",
+        )
+
+    @property
+    def text_id(self) -> str:
+        """12 hex digits that name the prepared token files."""
+        return short_hash(self)
