@@ -45,13 +45,6 @@ def window(x: Vector, centre: int, *, half_width: float) -> NDArray[np.intp]:
     return np.sort(nearest[: max(inside, min(_GOOD_POINTS, len(x)))])
 
 
-def parabola(x: Vector, y: Vector, centre: int, *, half_width: float) -> Vector:
-    """Least-squares ``c0 + c1 (x - x[centre]) + c2 (x - x[centre])^2`` through the window; ``(3,)``."""
-    inside = window(x, centre, half_width=half_width)
-    design = np.vander(x[inside] - x[centre], 3, increasing=True)
-    return np.asarray(np.linalg.lstsq(design, y[inside], rcond=None)[0])
-
-
 def local_minima(x: Vector, curves: Vector, *, half_width: float) -> Minima:
     """Find the minimum of each curve.
 
