@@ -59,7 +59,8 @@ def share_key(spec: RunSpec) -> str:
         shape = (training.batch_sequences, training.accumulate)
         return f"{short_hash(spec.model)} {spec.text.text_id} {shape} {short_hash(spec.compute)}"
     if backend == "lockstep" and spec.objective.kind == "distill":
-        stream = (training.split, training.batch_sequences, spec.model.context, spec.seed)
+        # all that decides a batch, and how a step is cut into batches; the number of tokens does not
+        stream = short_hash({**to_mapping(training), "tokens": None, "context": spec.model.context, "seed": spec.seed})
         return f"{spec.objective.teacher} {spec.text.text_id} {stream} {short_hash(spec.compute)}"
     return trunk_key(spec)
 

@@ -6,7 +6,16 @@ import pytest
 
 from trainer.pieces import pieces, prefix_id, shared_steps
 from trainer.run import run_in_folder, run_together
-from trainer.spec import EvaluationSpec, ObjectiveSpec, OptimizerSpec, PlannedRun, RunSpec, ScheduleSpec, TrainingSpec
+from trainer.spec import (
+    DomainShare,
+    EvaluationSpec,
+    ObjectiveSpec,
+    OptimizerSpec,
+    PlannedRun,
+    RunSpec,
+    ScheduleSpec,
+    TrainingSpec,
+)
 
 WSD = ScheduleSpec(kind="wsd", warmup_share=0.0, decay_share=0.25)
 
@@ -106,3 +115,15 @@ def test_students_of_one_teacher_and_seed_go_together_at_most_eight_at_once(spec
     assert sorted(len(piece.runs) for piece in cut) == 4 * [2] + 4 * [8]
     for piece in cut:
         assert len({(run.spec.objective.teacher, run.spec.seed) for run in piece.runs}) == 1
+
+
+def test_students_that_read_other_batches_than_each_other_train_apart(spec) -> None:
+    taught = spec(objective=ObjectiveSpec(kind="distill", teacher="0123456789ab"))
+    mixture = (DomainShare(domain="a", share=0.5), DomainShare(domain="b", share=0.5))
+    others = [
+        replace(taught, training=replace(taught.training, **change))
+        for change in ({"accumulate": 2}, {"mixture": mixture}, {"mixture": mixture[::-1]}, {"split": "teacher"})
+    ]
+    longer = replace(taught, training=replace(taught.training, tokens=2 * taught.training.tokens), keep_weights=True)
+    cut = pieces(planned([taught, *others, longer]))
+    assert sorted(len(piece.runs) for piece in cut) == [1, 1, 1, 1, 2]
