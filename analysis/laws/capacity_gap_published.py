@@ -89,14 +89,15 @@ class PublishedLine:
     trust: Trust
 
 
+_ZHANG = ZhangCapacityGap()
 PUBLISHED = (
     PublishedLine(
-        label="Zhang et al. 2023",
-        ratio=2.498,
-        offset=-11.498e6,
+        label=_ZHANG.name,
+        ratio=_ZHANG.coefficients[0].value,
+        offset=_ZHANG.coefficients[1].value,
         span=(2.2, 2.9),
-        source="arXiv:2311.07052 v4, T = 2.498 S - 11.498",
-        trust="secondary",
+        source=_ZHANG.source,
+        trust=_ZHANG.trust,
     ),
     PublishedLine(
         label="Busbridge et al. 2025",
