@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curselab.contract import check_frame, check_record, table
+from curselab.contract import check_frame, check_record, completed, table
 from curselab.errors import InputError
 from curselab.files import write_text, write_with
 
@@ -103,6 +103,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     record = _read_json(path)
     if not isinstance(record, dict):
         raise InputError(f"{path}: one record of the table runs is needed")
+    record = completed("runs", record)
     try:
         check_record("runs", record)
     except InputError as error:

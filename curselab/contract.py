@@ -6,7 +6,7 @@ the analysis reads it. Both stop at the first fault with one line that names the
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONTRACT = Path(__file__).parents[1] / "results" / "contract.yaml"
 _LOOK = "see results/contract.yaml"
+_NEEDED = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Column:
     maximum: float | None = None
     pattern: str | None = None
     allowed: tuple[str, ...] = ()
+    older: Any = _NEEDED
+    """Value for tables that were written before the column was there."""
 
     def fault(self, value: object) -> str | None:
         """Say what is allowed when ``value`` is not; None when it is fine.
@@ -112,6 +115,11 @@ def table(name: str) -> Table:
     return tables[name]
 
 
+def completed(table_name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to a record the columns that are younger than it, with the value that they had before they were written down."""
+    return {column.name: column.older for column in _younger(table(table_name), record)} | dict(record)
+
+
 def check_record(table_name: str, record: Mapping[str, Any]) -> None:
     """Check one row of plain Python values against the contract.
 
@@ -161,6 +169,7 @@ def check_frame(table_name: str, frame: "pd.DataFrame", *, where: str | Path) ->
     import pandas as pd
 
     expected = table(table_name)
+    frame = frame.assign(**{column.name: column.older for column in _younger(expected, frame.columns)})
     _check_names(expected, list(frame.columns), where=where)
     checked = pd.DataFrame({column.name: _cast(frame[column.name], column, where) for column in expected.columns})
     repeated = checked.duplicated(list(expected.key))
@@ -169,6 +178,11 @@ def check_frame(table_name: str, frame: "pd.DataFrame", *, where: str | Path) ->
         shown = ", ".join(f"{name} {value}" for name, value in key.items())
         raise InputError(f"{where}: two rows have the key {shown} (a key names one row; {_LOOK})")
     return checked.sort_values(list(expected.key), ignore_index=True)
+
+
+def _younger(expected: Table, given: Iterable[Any]) -> list[Column]:
+    there = set(given)
+    return [column for column in expected.columns if column.older is not _NEEDED and column.name not in there]
 
 
 def _check_names(expected: Table, given: list[Any], *, where: str | Path) -> None:

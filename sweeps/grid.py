@@ -13,6 +13,7 @@ always holds the number.
 A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once. With ``bases: STAGE``
 each of them is started from once; with ``pruned: true`` beside it, it is first cut down to ``size``, where it is larger. With
 ``taught_by_base: true`` a run learns from the run that it starts from; with both bases and teachers, from every other one.
+Axes ``teachers`` and ``bases`` of a grid keep those of the named sizes.
 """
 
 import copy
@@ -63,11 +64,15 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
         if stage in axes:
             common = _merged(base, plan.get("set", {}))
             place = f"{where}.{stage}"
-            needed = {field: [run.run_id for run in runs.get(plan[key], [])] for key, field in NEEDED.items() if key in plan}
-            for key, field in NEEDED.items():
-                if needed.get(field) == []:
-                    raise InputError(f"{place}: its {key} are the runs of stage {plan[key]}, which has none in this grid")
-            mappings = _mappings(common, {**axes[stage], **needed}, place)
+            own_axes = {axis: values for axis, values in axes[stage].items() if axis not in NEEDED}
+            needed = {
+                field: _needed(key, plan[key], runs.get(plan[key], []), axes[stage].get(key), place)
+                for key, field in NEEDED.items()
+                if key in plan
+            }
+            for key in axes[stage].keys() & NEEDED.keys() - plan.keys():
+                raise InputError(f"{place}.{key}: stage {stage} has no {key} (see {sweep_file(sweep).name})")
+            mappings = _mappings(common, {**own_axes, **needed}, place)
             if plan.get("pruned"):
                 mappings = _cut_out(mappings, known, place)
             if plan.get("taught_by_base"):
@@ -83,12 +88,28 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
     return expanded
 
 
+def _needed(key: str, stage: str, there: list[PlannedRun], sizes: list[Any] | None, where: str) -> list[str]:
+    """Run ids of the teachers or bases of a stage: all runs of another one, or those of the sizes that the grid names."""
+    if not there:
+        raise InputError(f"{where}: its {key} are the runs of stage {stage}, which has none in this grid")
+    if sizes is None:
+        return [run.run_id for run in there]
+    chosen = []
+    for name in sizes:
+        shape = _size(name, f"{where}.{key}")["model"]
+        same = [run.run_id for run in there if shape.items() <= to_mapping(run.spec.model).items()]
+        if not same:
+            raise InputError(f"{where}.{key}: no run of stage {stage} has size {name} in this grid")
+        chosen += same
+    return chosen
+
+
 def _mappings(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[dict[str, Any]]:
     for values in itertools.product(*axes.values()):
         mapping = copy.deepcopy(dict(common))
         chosen = dict(zip(axes, values, strict=True))
         if "size" in chosen:
-            mapping = _merged(mapping, _size(chosen.pop("size"), where))
+            mapping = _merged(mapping, _size(chosen.pop("size"), f"{where}.size"))
         ratio = chosen.pop("tokens_per_parameter", None)
         factor = chosen.pop("learning_rate_factor", None)
         for name, value in chosen.items():
@@ -117,7 +138,7 @@ def _ladder() -> dict[str, Any]:
 def _size(name: object, where: str) -> Mapping[str, Any]:
     sizes = _ladder()["sizes"]
     if not isinstance(name, str) or name not in sizes:
-        raise InputError(f"{where}.size: {name!r} was given (allowed: {', '.join(sizes)}; see sweeps/sizes.yaml)")
+        raise InputError(f"{where}: {name!r} was given (allowed: {', '.join(sizes)}; see sweeps/sizes.yaml)")
     return sizes[name]  # type: ignore[no-any-return]
 
 

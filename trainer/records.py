@@ -60,6 +60,15 @@ def planned_columns(spec: RunSpec, model: ModelSpec, text: PreparedText, *, swee
     }
 
 
+def base_columns(spec: RunSpec, base: Finished | None) -> dict[str, Any]:
+    """Columns of the table ``runs`` that tell what the run was started from; null where its weights are its own."""
+    return {
+        "base_id": spec.start.base or None,
+        "base_params_non_embedding": None if base is None else base.summary["params_non_embedding"],
+        "sparsity": None if base is None else spec.start.sparsity,
+    }
+
+
 def teacher_columns(spec: RunSpec, model: ModelSpec, teacher: Finished | None) -> dict[str, Any]:
     """Columns of the table ``runs`` that depend on the teacher; without one they are null but for the run's own FLOP."""
     flop = train_flop(spec, model=model, teacher=None if teacher is None else teacher.shape)

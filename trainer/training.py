@@ -16,7 +16,7 @@ from trainer.memory import require_memory
 from trainer.model import Decoder
 from trainer.probes import DivergenceGuard, Evaluate, Probes
 from trainer.pruning import importance, pruned
-from trainer.records import SCORES, Finished, planned_columns, teacher_columns
+from trainer.records import SCORES, Finished, base_columns, planned_columns, teacher_columns
 from trainer.spec import RunSpec
 from trainer.stream import Windows, make_stream
 from trainer.text.prepared import PreparedText
@@ -94,7 +94,7 @@ class Training:
         status = self.missing or ("ok" if guard.step is None and final else "diverged")
         summary = {
             **planned_columns(spec, self.model.spec, self.text, sweep=sweep, stage=stage),
-            "base_id": spec.start.base or None,
+            **base_columns(spec, self.base),
             **teacher_columns(spec, self.model.spec, self.teacher),
             "status": status,
             "diverged_step": (guard.step or spec.steps) if status == "diverged" else None,

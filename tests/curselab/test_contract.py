@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curselab.contract import check_frame, check_record, load_contract, table
+from curselab.contract import check_frame, check_record, completed, load_contract, table
 from curselab.errors import InputError
 from tests.analysis.factories import frame, record
 
@@ -53,6 +53,14 @@ def test_unknown_and_missing_columns_are_named():
         check_record("runs", {name: value for name, value in record().items() if name != "depth"})
     with pytest.raises(InputError, match=r"allowed: runs, metrics"):
         table("run")
+
+
+def test_a_table_that_is_older_than_a_column_is_read_with_its_old_value():
+    older = {name: value for name, value in record().items() if name != "sparsity"}
+    assert completed("runs", older) == record()
+    assert check_frame("runs", frame([older]), where="older.csv")["sparsity"].isna().all()
+    with pytest.raises(InputError, match="sparsity is missing"):
+        check_record("runs", older)  # whoever writes a row knows all columns
 
 
 def test_a_frame_comes_back_in_the_contract_s_form():

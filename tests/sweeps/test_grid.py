@@ -189,3 +189,20 @@ def test_crossed_students_learn_from_every_teacher_but_the_one_they_are_cut_out_
     ids = [run.run_id for run in runs if run.stage == "teacher"]
     assert sorted(pairs["pruned"]) == sorted((one, one) for one in ids)
     assert sorted(pairs["crossed"]) == sorted((one, other) for one in ids for other in ids if one != other)
+
+
+def test_a_grid_keeps_bases_and_teachers_of_the_sizes_that_it_names() -> None:
+    axes = {"size": ["6k"], "training.tokens": [50_000], "seed": [0]}
+    axes_of_crossed = {**axes, "bases": ["14k"], "teachers": ["6k", "14k"]}
+    stages = {"teacher": {**axes, "size": ["6k", "14k", "25k"]}, "crossed": axes_of_crossed}
+    runs = expand("capacity_gap", stages, overrides={}, where="test")
+    small, middle, _ = (run.run_id for run in runs if run.stage == "teacher")
+    assert [(r.spec.start.base, r.spec.objective.teacher) for r in runs if r.stage == "crossed"] == [(middle, small)]
+    for axis, message in (
+        ({"bases": ["101k"]}, "crossed.bases: no run of stage teacher has size 101k"),
+        ({"teachers": ["7k"]}, "crossed.teachers: '7k' was given"),
+    ):
+        with pytest.raises(InputError, match=message):
+            expand("capacity_gap", {**stages, "crossed": {**axes, **axis}}, overrides={}, where="test")
+    with pytest.raises(InputError, match=r"plain.bases: stage plain has no bases"):
+        expand("capacity_gap", {"plain": {**axes, "bases": ["6k"]}}, overrides={}, where="test")

@@ -123,6 +123,8 @@ def test_a_run_starts_from_the_weights_of_its_base(spec, text, tmp_path: Path) -
     )
     result = run(still, sweep="s", stage="t", text=text, runs=tmp_path)
     assert result.summary["base_id"] == base.run_id
+    assert result.summary["base_params_non_embedding"] == ended["params_non_embedding"]
+    assert (result.summary["sparsity"], ended["sparsity"]) == (0, None)
     assert result.summary["loss_nats_per_token"] == ended["loss_nats_per_token"]
 
 
