@@ -66,7 +66,7 @@ def student_table(students: pd.DataFrame, level: float) -> pd.DataFrame:
         known = row["status"] == "ok"
         rows.append(
             {
-                "Student (parameters)": short(row["student"]),
+                "Student (parameters)": short(row["student"]) + (", pruned" if row["arm"] == "pruned" else ""),
                 "Best teacher (parameters)": short(row["optimum"]) if known else NOT_IDENTIFIED + _bound(row),
                 rf"{100 * level:g}\% interval": interval(row["lower"], row["upper"]) if known else "--",
                 "Ratio": short(row["ratio"]) if known else "--",

@@ -63,9 +63,10 @@ def _losses(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
     base, c = _baselines(fit), fit.settings
     fine = runs[runs["objective"] == "distill"] if "objective" in runs else runs
     fine = fine[fine["status"] == "ok"] if "status" in fine else fine
-    points = fine[[c["student"], c["teacher"], c["loss"]]].astype(float)
+    fine = fine[fine["stage"] == c.get("stage")] if "stage" in fine else fine
+    points: pd.DataFrame = fine[[c["student"], c["teacher"], c["loss"]]].astype(float)
     points.columns = ["student", "teacher", "loss"]
-    parts = [points.assign(series="run", loss=points["loss"] - points["student"].map(base))]
+    parts: list[pd.DataFrame] = [points.assign(series="run", loss=points["loss"] - points["student"].map(base))]
     for s in fit.students:
         means = np.asarray(s.means) - base[s.student]
         parts.append(pd.DataFrame({"series": "mean", "student": s.student, "teacher": s.teachers, "loss": means}))

@@ -38,10 +38,11 @@ from scipy.stats import t as student_t
 
 from analysis.columns import require_columns
 from analysis.fitting.result import Bootstrap, Counts, Note, Status, check_level, from_plain, to_plain
+from analysis.laws.capacity_gap_crossed import CrossedControl, crossed_controls
 from analysis.laws.capacity_gap_law import AcrossStudents, across_students
 from analysis.laws.capacity_gap_published import PUBLISHED, BestTeacher, Trust
-from analysis.laws.capacity_gap_student import StudentGap, draft, judge
-from analysis.laws.capacity_gap_table import doubts, read_cells
+from analysis.laws.capacity_gap_student import Draft, StudentGap, draft, judge
+from analysis.laws.capacity_gap_table import by_target_size, doubts, read_cells
 from curselab.errors import InputError
 
 __all__ = ["PUBLISHED", "CapacityGapFit", "fit_capacity_gap"]
@@ -53,6 +54,10 @@ class CapacityGapFit:
 
     law: str = "capacity_gap"
     students: tuple[StudentGap, ...]
+    pruned: tuple[StudentGap, ...] = ()
+    """Students that were cut out of their own teacher, by the size that they were cut to; no part of the law."""
+    crossed: tuple[CrossedControl, ...] = ()
+    """What pruning costs and what the signal is worth, where pruned students also learn from other teachers."""
     across: AcrossStudents
     level: float
     counts: Counts
@@ -142,10 +147,12 @@ class CapacityGapFit:
         return "seed noise and smallest rise found with 80 % power (nats/token): " + ("; ".join(parts) or unknown)
 
     def frame(self) -> pd.DataFrame:
-        """One row a student: sizes in parameters, losses in nats/token, None where there is no answer."""
+        """One row an arm and student: sizes in parameters, losses in nats/token, None where there is no answer."""
+        arm = self.settings.get("stage", "student")
         return pd.DataFrame(
             [
                 {
+                    "arm": name,
                     "student": s.student,
                     "status": s.status,
                     "optimum": s.optimum,
@@ -164,7 +171,8 @@ class CapacityGapFit:
                     "n_diverged": s.n_diverged,
                     "reasons": ", ".join(note.code for note in s.reasons),
                 }
-                for s in self.students
+                for name, students in ((arm, self.students), ("pruned", self.pruned))
+                for s in students
             ]
         )
 
@@ -178,17 +186,15 @@ class CapacityGapFit:
             "",
             f"{'student':>10} {'best teacher':>13} {f'[{self.level:.0%}':>11} {'interval]':>11}  (parameters)",
         ]
-        for s in self.students:
-            if s.optimum is not None:
-                lines.append(f"{s.student:10.4g} {s.optimum:13.4g} {s.lower:11.4g} {s.upper:11.4g}")
-                continue
-            bound = f"above {s.above:.4g}" if s.above else f"below {s.below:.4g}" if s.below else "no bound"
-            lines.append(f"{s.student:10.4g} not identified, {bound}: {'; '.join(note.message for note in s.reasons)}")
+        lines += [_line(s) for s in self.students]
         if self.status != "ok":
             lines.append(f"law over students not identified: {c.reason}")
         else:
             lines += c.lines()
         lines.append(self.noise())
+        if self.pruned:
+            lines += ["students cut out of their own teacher, by the size asked for:", *map(_line, self.pruned)]
+        lines += [line for control in self.crossed for line in control.lines()]
         return "\n".join(lines + [f"warning {note.code}: {note.message}" for note in self.warnings])
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,6 +207,13 @@ class CapacityGapFit:
         """Rebuild what ``to_dict`` wrote."""
         rebuilt: CapacityGapFit = from_plain(cls, content)
         return rebuilt
+
+
+def _line(s: StudentGap) -> str:
+    if s.optimum is not None:
+        return f"{s.student:10.4g} {s.optimum:13.4g} {s.lower:11.4g} {s.upper:11.4g}"
+    bound = f"above {s.above:.4g}" if s.above else f"below {s.below:.4g}" if s.below else "no bound"
+    return f"{s.student:10.4g} not identified, {bound}: {'; '.join(note.message for note in s.reasons)}"
 
 
 def fit_capacity_gap(
@@ -227,6 +240,7 @@ def fit_capacity_gap(
         Columns: sizes in parameters, losses in nats/token, the student's seed, which its runs with all teachers share.
     stage : str
         Distilled rows to fit, where there is a column ``stage``: students with weights of their own, not cut out of a teacher.
+        Rows ``pruned`` and ``crossed`` stand beside them in the result; ``"pruned"`` fits that arm in their place.
     bootstrap : int
         Resamples of the intervals and of the tests; 0 gives neither.
     seed : int
@@ -250,18 +264,26 @@ def fit_capacity_gap(
         raise InputError(f"bootstrap: {bootstrap!r} was given, 0 or more is needed")
     require_columns(data, student, teacher, loss, teacher_loss, seed_column)
     distilled = data[data["objective"] == "distill"] if "objective" in data else data
-    distilled = distilled[distilled["stage"] == stage] if "stage" in distilled else distilled
-    if distilled.empty:
+    names = {student: "student", teacher: "teacher", loss: "loss", teacher_loss: "teacher_loss", seed_column: "seed"}
+    rows = _of_stage(distilled, stage, student)
+    if rows.empty:
         raise InputError(
             f"data: no rows of objective 'distill' and stage {stage!r} were given (see the columns of these names)"
         )
-    names = {student: "student", teacher: "teacher", loss: "loss", teacher_loss: "teacher_loss", seed_column: "seed"}
-    cells = list(read_cells(distilled, data, names))
-    drafts = [draft(c, resamples=bootstrap, rng=np.random.default_rng([seed, int(c.student)]), level=level) for c in cells]
+
+    def drafts_of(arm: pd.DataFrame) -> list[Draft]:
+        cells = read_cells(arm, data, names)
+        return [draft(c, resamples=bootstrap, rng=np.random.default_rng([seed, int(c.student)]), level=level) for c in cells]
+
+    drafts = drafts_of(rows)
     students = judge(drafts, level=level)
     draws = {d.cells.student: d.found.draws.position for d in drafts if d.found.draws is not None}
+    cut = by_target_size(distilled, student) if "stage" in distilled and stage == "student" else distilled.iloc[:0]
+    pruned = cut[cut["stage"] == "pruned"] if len(cut) else cut
     return CapacityGapFit(
         students=tuple(students),
+        pruned=tuple(judge(drafts_of(pruned), level=level)),
+        crossed=tuple(crossed_controls(cut, {role: column for column, role in names.items()}, level)) if len(cut) else (),
         across=across_students(students, level, draws=draws),
         level=level,
         counts=Counts(
@@ -271,6 +293,14 @@ def fit_capacity_gap(
             n_seeds=max(s.n_seeds for s in students),
         ),
         bootstrap=Bootstrap(kind="parametric, multivariate t", resamples=bootstrap, not_converged=0),
-        warnings=doubts(cells, distilled, teacher),
-        settings={**{role: column for column, role in names.items()}, "random_seed": seed},
+        warnings=doubts([d.cells for d in drafts], rows, teacher),
+        settings={**{role: column for column, role in names.items()}, "stage": stage, "random_seed": seed},
     )
+
+
+def _of_stage(distilled: pd.DataFrame, stage: str, student: str) -> pd.DataFrame:
+    if "stage" not in distilled:
+        return distilled
+    rows = distilled[distilled["stage"] == stage]
+    cut = by_target_size(rows, student)
+    return cut if len(cut) else rows

@@ -14,9 +14,31 @@ RATIOS = (1.0, 32.0)
 """Teacher over student that a grid should reach: the published optima, 2.5 and 9, then lie well inside."""
 
 _ROUNDED = 1.2
+_ONE_SIZE = 1.05
+"""Pruned students asked to be of sizes within this factor were asked to be of one."""
 
 # what must not differ between teachers of one student, or the comparison is of something else
 _FIXED = ("tokens", "temperature", "distill_weight", "learning_rate", "context", "tokenizer", "text_sha256", "eval_tokens")
+
+
+def by_target_size(pruned: pd.DataFrame, student: str) -> pd.DataFrame:
+    """Give students that were cut to one size that size: whole heads and units leave each with a count of its own.
+
+    Parameters
+    ----------
+    pruned : pandas.DataFrame
+        Rows with ``sparsity`` and ``base_params_non_embedding``; others are left out.
+    student : str
+        Column of the student's size, which is replaced.
+    """
+    if not {"sparsity", "base_params_non_embedding"} <= set(pruned.columns):
+        return pruned.iloc[:0]
+    cut = pruned[pruned["sparsity"].notna() & pruned["base_params_non_embedding"].notna()]
+    asked = ((1 - cut["sparsity"]) * cut["base_params_non_embedding"]).astype(float)
+    rising = asked.sort_values()
+    number = (rising / rising.shift() > _ONE_SIZE).cumsum()
+    # the largest is the count of a base of which nothing goes, where there is one
+    return cut.assign(**{student: asked.groupby(number).transform("max").round()})
 
 
 def read_cells(distilled: pd.DataFrame, data: pd.DataFrame, names: dict[str, str]) -> Iterator[Cells]:
@@ -55,7 +77,7 @@ def read_cells(distilled: pd.DataFrame, data: pd.DataFrame, names: dict[str, str
             teacher_loss=signal.to_numpy(dtype=float),
             n_runs=len(fine),
             n_diverged=n_diverged,
-            plain_loss=plain.get(float(size)),
+            plain_loss=_nearest(plain, float(size)),
         )
 
 
@@ -68,6 +90,12 @@ def _plain(data: pd.DataFrame, columns: dict[str, str]) -> dict[float, float]:
         rows = rows[rows["stage"] == "plain"]
     means = rows.groupby(columns["student"])[columns["loss"]].mean()
     return dict(zip(means.index.to_numpy(dtype=float).tolist(), means.to_numpy(dtype=float).tolist(), strict=True))
+
+
+def _nearest(plain: dict[float, float], size: float) -> float | None:
+    """Loss of the size itself; a pruned student's may be off by the norms that were cut with it."""
+    found = [other for other in plain if max(other / size, size / other) < _ONE_SIZE]
+    return plain[min(found, key=lambda other: abs(other - size))] if found else None
 
 
 def _check_fixed(runs: pd.DataFrame, size: float, teacher: str) -> None:
