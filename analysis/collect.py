@@ -67,8 +67,33 @@ def write_tables(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame, proven
     write_text(folder / "provenance.csv", provenance.to_csv(index=False, lineterminator="\n"))
 
 
-def read_runs(path: str | Path) -> pd.DataFrame:
+def write_problem(folder: Path, name: str, rows: list[dict[str, Any]], provenance: list[dict[str, Any]]) -> None:
+    """Write the table of a controlled truth, ``runs.parquet`` and ``runs.csv``, and ``provenance.csv``.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    name : str
+        The problem's table in the contract.
+    rows, provenance : list of dict
+        Rows of that table, and where they come from.
+    """
+    runs = check_frame(name, pd.DataFrame(rows, columns=list(table(name).names)), where=name)
+    write_with(folder / "runs.parquet", lambda path: pq.write_table(_arrow(name, runs), path))
+    write_text(folder / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "provenance.csv", pd.DataFrame(provenance).to_csv(index=False, lineterminator="\n"))
+
+
+def read_runs(path: str | Path, table_name: str = "runs") -> pd.DataFrame:
     """Read a table of runs, CSV or parquet by its ending, and check it against ``results/contract.yaml``.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    table_name : str
+        Its table in the contract: ``runs``, or that of a controlled truth.
 
     Raises
     ------
@@ -79,15 +104,15 @@ def read_runs(path: str | Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path}: no such file, a table of runs is needed (results/tables/*/runs.parquet)")
     if path.suffix == ".parquet":
-        return check_frame("runs", _read_parquet(path), where=path)
+        return check_frame(table_name, _read_parquet(path), where=path)
     if path.suffix != ".csv":
         raise InputError(f"{path}: a file ending in .csv or .parquet is needed")
-    dtypes = {column.name: _PANDAS[column.dtype] for column in table("runs").columns}
+    dtypes = {column.name: _PANDAS[column.dtype] for column in table(table_name).columns}
     try:
         frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a table of runs, {_one_line(error)} (see results/contract.yaml)") from None
-    return check_frame("runs", frame, where=path)
+    return check_frame(table_name, frame, where=path)
 
 
 def _run_ids(shard: Path) -> list[str]:

@@ -93,6 +93,35 @@ def train(
 
 
 @app.command()
+def problem(
+    name: str,
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Folder for the table.")],
+    results: Results = Path("results"),
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train at once, one thread each.")] = 1,
+) -> None:
+    """Run a controlled truth of a grid and write its table, checked against results/contract.yaml.
+
+    Complete teachers with their students are kept in RESULTS/runs/NAME; the same command goes on from there.
+    """
+    from analysis.collect import write_problem
+    from sweeps.plan import load_plan
+    from trainer.mapping_spec import MappingSpec
+
+    spec = load_plan(config).problem(name)
+    if isinstance(spec, MappingSpec):
+        from trainer.mapping import run_mapping
+
+        runs = results / "runs" / name
+        write_problem(out, name, *run_mapping(spec, runs=runs, workers=workers, say=lambda line: typer.echo(line, err=True)))
+        return
+    from trainer.provenance import code_hash, git_state, versions
+
+    source = {**git_state(), "code_sha256": code_hash("sweeps.problem"), **versions(), "device": "cpu"}
+    write_problem(out, name, spec.rows(), [source])
+
+
+@app.command()
 def collect(
     shards: Annotated[list[Path], typer.Argument(help="Shard files of one sweep.")],
     runs: Annotated[Path, typer.Option(help="Folder of the sweep's runs.")],
@@ -164,10 +193,10 @@ def table(
 
 @sweep_app.command("list")
 def sweep_list() -> None:
-    """List the sweeps and what each asks."""
-    from sweeps.registry import SWEEPS, read_yaml, sweep_file
+    """List the sweeps and the controlled truths, and what each asks."""
+    from sweeps.registry import PROBLEMS, SWEEPS, read_yaml, sweep_file
 
-    for name in SWEEPS:
+    for name in SWEEPS + PROBLEMS:
         typer.echo(f"{name:16} {read_yaml(sweep_file(name))['question']}")
 
 

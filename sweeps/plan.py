@@ -16,6 +16,7 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from curselab.errors import InputError
 from sweeps.grid import expand
+from sweeps.problem import ProblemSpec, read_problem
 from sweeps.registry import read_yaml
 from trainer.flops import train_flop
 from trainer.sharing import share_key
@@ -34,6 +35,8 @@ class Plan:
     grid: str
     shards_a_stage: int
     runs: tuple[PlannedRun, ...]
+    problems: Mapping[str, ProblemSpec]
+    """Controlled truths by name."""
 
     @property
     def sweeps(self) -> tuple[str, ...]:
@@ -89,6 +92,14 @@ class Plan:
         content = "\n".join(sorted(f"{run.stage} {run.run_id}" for run in self.shard(sweep, shard)))
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
+    def problem(self, name: str) -> ProblemSpec:
+        """One controlled truth of the grid."""
+        try:
+            return self.problems[name]
+        except KeyError:
+            names = ", ".join(self.problems) or "none"
+            raise InputError(f"problem {name!r}: not in {self.config} (allowed: {names})") from None
+
     def flop(self, run: PlannedRun) -> float:
         """FLOP that a run is expected to take, its teacher's forward passes included."""
         teacher = run.spec.objective.teacher
@@ -117,7 +128,11 @@ def load_plan(config: Path) -> Plan:
         for sweep, axes in content["sweeps"].items()
         for run in expand(sweep, axes, overrides=overrides, where=f"{config}: sweeps.{sweep}")
     ]
-    return Plan(config, content["grid"], content["shards"], tuple(runs))
+    problems = {
+        name: read_problem(name, axes, where=f"{config}: problems.{name}")
+        for name, axes in content.get("problems", {}).items()
+    }
+    return Plan(config, content["grid"], content["shards"], tuple(runs), problems)
 
 
 def _validate(content: object, config: Path) -> None:

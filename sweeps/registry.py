@@ -1,4 +1,4 @@
-"""Names of the sweeps, one a law: the same name in every room of the house."""
+"""Names of the sweeps, one a law, and of the controlled truths: the same name in every room of the house."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from ruamel.yaml.error import YAMLError
 from curselab.errors import InputError
 
 SWEEPS = ("scaling", "capacity_gap", "learning_rate")
+PROBLEMS = ("kernel_toy", "mapping")
+"""Controlled truths: small problems whose tables the law of capacity gap reads."""
 FOLDER = Path(__file__).parent
 
 
@@ -33,7 +35,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def sweep_file(name: str) -> Path:
-    """Path of a sweep's YAML file by the sweep's name."""
-    if name not in SWEEPS:
-        raise InputError(f"sweep {name!r}: unknown (allowed: {', '.join(SWEEPS)})")
+    """Path of the YAML file of a sweep or a problem by its name."""
+    if name not in SWEEPS + PROBLEMS:
+        raise InputError(f"sweep {name!r}: unknown (allowed: {', '.join(SWEEPS + PROBLEMS)})")
     return FOLDER / f"{name}.yaml"

@@ -14,6 +14,8 @@ Source: Busbridge et al. (2025), Distillation Scaling Laws, arXiv:2502.08606, ap
 that the estimators of :mod:`analysis.laws.capacity_gap` are tested on.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,6 +84,37 @@ class KernelToy:
         """Student's error for each teacher, ``(n_teachers,)``."""
         norms = {"teacher_norm": self.teacher_norm, "student_norm": self.student_norm}
         return kernel_toy(self.coefficients, teacher, student, **norms)
+
+    def teacher_error(self, teacher: int) -> float:
+        """Error of a teacher itself: that of a student of its size and norm, who imitates it wholly."""
+        norms = {"teacher_norm": self.teacher_norm, "student_norm": self.teacher_norm}
+        return float(kernel_toy(self.coefficients, [teacher], teacher, **norms)[0])
+
+    def sample(
+        self, students: Sequence[int], teachers: Sequence[int], seeds: Sequence[int], *, noise: float
+    ) -> list[dict[str, int | float]]:
+        """Rows of the table ``kernel_toy``: the exact error of every student under every teacher, with noise a seed.
+
+        Parameters
+        ----------
+        students, teachers, seeds : sequence of int
+            Sizes and seeds, all of which are crossed. The noise of a cell follows from them alone, so a larger grid adds rows
+            and changes none.
+        noise : float
+            Standard deviation of the normal noise.
+        """
+        rows: list[dict[str, int | float]] = []
+        for student, teacher in itertools.product(students, teachers):
+            cell = {
+                "student_functions": student,
+                "teacher_functions": teacher,
+                "teacher_error": self.teacher_error(teacher),
+                "exact_error": float(self.error([teacher], student)[0]),
+            }
+            for seed in seeds:
+                draw = float(np.random.default_rng([seed, student, teacher]).standard_normal())
+                rows.append(cell | {"seed": seed, "error": cell["exact_error"] + noise * draw})
+        return rows
 
     def best_teachers(self, student: int) -> tuple[int, int]:
         """Smallest and largest of the best teachers, which form a plateau."""
