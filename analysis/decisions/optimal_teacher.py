@@ -30,7 +30,7 @@ from analysis.columns import positive, require_columns
 from analysis.decisions.teacher_advice import SCENARIOS, Advice, Budget, Option, TeacherAdvice
 from analysis.fitting.result import Note
 from analysis.laws.capacity_gap_published import BestTeacher, Trust, ZhangCapacityGap
-from analysis.laws.distillation_scaling import DistillationScaling
+from analysis.laws.distillation_scaling import DistillationScaling, loss_of_constants
 from curselab.errors import InputError
 
 Vector = NDArray[np.float64]
@@ -38,6 +38,7 @@ Vector = NDArray[np.float64]
 STAKES = (1.0, 2.5, 10.0)
 """Ratios of teacher to student whose loss is always shown."""
 _FREE = np.exp(np.arange(np.log(0.25), np.log(4096.0), 0.005))  # ratios that are searched without a catalogue
+_DRAWS = 400  # of the law's constants, for intervals
 _FORWARD = 2.0  # FLOP a parameter and token: a multiplication and an addition
 
 
@@ -68,6 +69,8 @@ class Teachers:
     tokens: Vector
     loss: Vector
     """nats/token."""
+    known: bool = False
+    """Losses were given; else the judging law predicts them."""
 
 
 def optimal_teacher(
@@ -138,10 +141,8 @@ def optimal_teacher(
         band=band,
         band_lower=float(within[0]),
         band_upper=float(within[-1]),
-        stakes=_options(at_stake, law.loss(S, D, at_stake.loss), float(curve.min()), (S, D)),
-        catalogue=()
-        if catalogue is None
-        else tuple(sorted(_options(offered, losses, float(losses.min()), (S, D)), key=_loss)),
+        stakes=_options(law, at_stake, free, (S, D)),
+        catalogue=() if catalogue is None else tuple(sorted(_options(law, offered, offered, (S, D)), key=_loss)),
         compute=total,
         budgets=tuple(_budget(scenario, law, S, offered, total) for scenario in SCENARIOS),
         warnings=_doubts(law, (S, D), offered, catalogue),
@@ -165,7 +166,7 @@ def read_catalogue(law: DistillationScaling, catalogue: pd.DataFrame, tokens_per
     tokens = positive(catalogue, "tokens") if "tokens" in catalogue else tokens_per_param * params
     loss = positive(catalogue, "loss") if "loss" in catalogue else law.own_loss(params, tokens)
     names = catalogue["name"].astype(str) if "name" in catalogue else [f"{size:.3g}" for size in params]
-    return Teachers(tuple(names), params, tokens, loss)
+    return Teachers(tuple(names), params, tokens, loss, known="loss" in catalogue)
 
 
 def _ask(
@@ -203,8 +204,21 @@ def _ask(
     )
 
 
-def _options(teachers: Teachers, losses: Vector, lowest: float, student: tuple[float, float]) -> tuple[Option, ...]:
+def _options(
+    law: DistillationScaling, teachers: Teachers, offered: Teachers, student: tuple[float, float]
+) -> tuple[Option, ...]:
+    """Teachers with what their student loses above the best of those ``offered``, which may be others."""
     S, D = student
+    losses, lowest = law.loss(S, D, teachers.loss), float(law.loss(S, D, offered.loss).min())
+    constants = law.sample(_DRAWS, 0)
+    mine, all_of_them = (
+        loss_of_constants(constants, student, t.params, t.tokens, teacher_loss=t.loss if t.known else None)
+        for t in (teachers, offered)
+    )
+    tails = [(1 - law.level) / 2, (1 + law.level) / 2]
+    # what is searched in steps may end a hair above what is not
+    above = np.maximum(mine - all_of_them.min(axis=1, keepdims=True), 0.0)
+    lower, upper = np.quantile(above, tails, axis=0)
     return tuple(
         Option(
             name=teachers.names[i],
@@ -213,6 +227,8 @@ def _options(teachers: Teachers, losses: Vector, lowest: float, student: tuple[f
             teacher_loss=float(teachers.loss[i]),
             loss=float(losses[i]),
             excess=float(losses[i] - lowest),
+            excess_lower=float(lower[i]),
+            excess_upper=float(upper[i]),
             flop=tuple(
                 float(3 * _FORWARD * S * D + _FORWARD * teachers.params[i] * (runs * D + 3 * trains * teachers.tokens[i]))
                 for runs, trains in SCENARIOS.values()

@@ -42,6 +42,10 @@ class Option:
     teacher_loss: float
     loss: float
     excess: float
+    """Loss above the lowest one to be had."""
+    excess_lower: float
+    excess_upper: float
+    """Its interval, from the intervals of the judging law's constants; the lowest loss moves with them."""
     flop: tuple[float, ...]
     """At the student's tokens, a scenario of ``SCENARIOS``."""
 
@@ -108,7 +112,11 @@ class TeacherAdvice:
             lines.append(f"{a.law} ({a.trust}): teacher {size}{ends}{choice}{loss}")
             lines += [f"  {note.code}: {note.message}" for note in a.notes]
         lines.append(f"within {self.band:g} nats of the lowest: teachers of {self.band_lower:.3g} to {self.band_upper:.3g}")
-        lines += [f"teacher {o.name} ({o.params:.3g}): loss {o.loss:.4f}, {o.excess:+.4f}" for o in self.stakes]
+        lines += [
+            f"teacher {o.name} ({o.params:.3g}): loss {o.loss:.4f},"
+            f" {o.excess:+.4f} [{o.excess_lower:.4f}, {o.excess_upper:.4f}]"
+            for o in self.stakes
+        ]
         for b in self.budgets:
             found = "no teacher leaves the student any tokens"
             if b.teacher is not None:

@@ -64,6 +64,8 @@ class CapacityGapFit:
     bootstrap: Bootstrap
     warnings: tuple[Note, ...]
     settings: dict[str, str | float | int]
+    size_unit: str = "parameters"
+    loss_unit: str = "nats/token"
 
     @property
     def status(self) -> Status:
@@ -124,7 +126,7 @@ class CapacityGapFit:
         sizes = [s.student for s in self.students if s.optimum is not None]
         if sizes and not min(sizes) <= student <= max(sizes):
             notes.append(
-                Note("extrapolated", f"student outside those fitted, {min(sizes):.3g} to {max(sizes):.3g} parameters")
+                Note("extrapolated", f"student outside those fitted, {min(sizes):.3g} to {max(sizes):.3g} {self.size_unit}")
             )
         teacher, lower, upper = (None if np.isnan(row[name]) else float(row[name]) for name in ("teacher", "lower", "upper"))
         return BestTeacher(teacher=teacher, lower=lower, upper=upper, level=self.level, notes=tuple(notes))
@@ -137,17 +139,17 @@ class CapacityGapFit:
         return pd.DataFrame(rows, columns=["student", "status", "estimator", "optimum", "lower", "upper", "reason"])
 
     def noise(self) -> str:
-        """One line on what the runs can show: seed noise and smallest detectable rise of each student, nats/token."""
+        """One line on what the runs can show: seed noise and smallest detectable rise of each student."""
         parts = [
-            f"{s.student:.4g}: {s.sigma:.2g}, {s.detectable:.2g}"
+            f"{s.student:{',.0f' if s.student < 1e6 else '.4g'}}: {s.sigma:.2g}, {s.detectable:.2g}"
             for s in self.students
             if s.sigma is not None and s.detectable is not None
         ]
         unknown = "unknown, no seed is repeated over teachers"
-        return "seed noise and smallest rise found with 80 % power (nats/token): " + ("; ".join(parts) or unknown)
+        return f"seed noise and smallest rise found with 80 % power ({self.loss_unit}): " + ("; ".join(parts) or unknown)
 
     def frame(self) -> pd.DataFrame:
-        """One row an arm and student: sizes in parameters, losses in nats/token, None where there is no answer."""
+        """One row an arm and student, in the units of the fit; None where there is no answer."""
         arm = self.settings.get("stage", "student")
         return pd.DataFrame(
             [
@@ -184,7 +186,7 @@ class CapacityGapFit:
             f"runs {self.counts.n_runs}  diverged {self.counts.n_diverged}  seeds {self.counts.n_seeds}  status {self.status}",
             f"bootstrap {self.bootstrap.kind}, {self.bootstrap.resamples} resamples",
             "",
-            f"{'student':>10} {'best teacher':>13} {f'[{self.level:.0%}':>11} {'interval]':>11}  (parameters)",
+            f"{'student':>10} {'best teacher':>13} {f'[{self.level:.0%}':>11} {'interval]':>11} {'p, no rise':>11}  ({self.size_unit})",
         ]
         lines += [_line(s) for s in self.students]
         if self.status != "ok":
@@ -210,10 +212,12 @@ class CapacityGapFit:
 
 
 def _line(s: StudentGap) -> str:
+    p = "unknown" if s.p_no_rise is None else f"{s.p_no_rise:.2g}"
     if s.optimum is not None:
-        return f"{s.student:10.4g} {s.optimum:13.4g} {s.lower:11.4g} {s.upper:11.4g}"
+        return f"{s.student:10.4g} {s.optimum:13.4g} {s.lower:11.4g} {s.upper:11.4g} {p:>11}"
     bound = f"above {s.above:.4g}" if s.above else f"below {s.below:.4g}" if s.below else "no bound"
-    return f"{s.student:10.4g} not identified, {bound}: {'; '.join(note.message for note in s.reasons)}"
+    reasons = "; ".join(note.message for note in s.reasons)
+    return f"{s.student:10.4g} not identified, {bound}, p of no rise {p}: {reasons}"
 
 
 def fit_capacity_gap(
@@ -225,6 +229,8 @@ def fit_capacity_gap(
     teacher_loss: str = "teacher_loss_nats_per_token",
     seed_column: str = "seed",
     stage: str = "student",
+    size_unit: str = "parameters",
+    loss_unit: str = "nats/token",
     bootstrap: int = 2000,
     seed: int = 0,
     level: float = 0.95,
@@ -237,10 +243,12 @@ def fit_capacity_gap(
         One row a run. With a column ``objective``, the rows ``distill`` are fitted, and the rows ``lm`` (of stage ``plain``,
         where there is a column ``stage``) are the baseline of the student of that size.
     student, teacher, loss, teacher_loss, seed_column : str
-        Columns: sizes in parameters, losses in nats/token, the student's seed, which its runs with all teachers share.
+        Columns: sizes and losses in the units below, the student's seed, which its runs with all teachers share.
     stage : str
         Distilled rows to fit, where there is a column ``stage``: students with weights of their own, not cut out of a teacher.
         Rows ``pruned`` and ``crossed`` stand beside them in the result; ``"pruned"`` fits that arm in their place.
+    size_unit, loss_unit : str
+        What the table's sizes and losses are counted in, for summary, figure and table.
     bootstrap : int
         Resamples of the intervals and of the tests; 0 gives neither.
     seed : int
@@ -295,6 +303,8 @@ def fit_capacity_gap(
         bootstrap=Bootstrap(kind="parametric, multivariate t", resamples=bootstrap, not_converged=0),
         warnings=doubts([d.cells for d in drafts], rows, teacher),
         settings={**{role: column for column, role in names.items()}, "stage": stage, "random_seed": seed},
+        size_unit=size_unit,
+        loss_unit=loss_unit,
     )
 
 

@@ -111,7 +111,7 @@ class DistillationScaling:
         """
         constants = np.vstack([self._constants(), self.sample(draws, seed)])
         at = np.log(student) + np.arange(_RATIOS[0], _RATIOS[1], _STEP)
-        curves = _curves(constants, student, tokens, np.exp(at), teacher_tokens_per_param)
+        curves = loss_of_constants(constants, (student, tokens), np.exp(at), teacher_tokens_per_param * np.exp(at))
         lowest = np.clip(curves.argmin(axis=1), 1, len(at) - 2)
         left, middle, right = (curves[np.arange(len(curves)), lowest + k] for k in (-1, 0, 1))
         bend = left - 2 * middle + right
@@ -157,13 +157,35 @@ class DistillationScaling:
         return values
 
 
-def _curves(constants: Vector, student: float, tokens: float, teachers: Vector, per_param: float) -> Vector:
-    """Student's loss at each teacher for each set of constants, ``(n_sets, n_teachers)``."""
+def loss_of_constants(
+    constants: Vector, student: tuple[float, float], params: Vector, tokens: Vector, *, teacher_loss: Vector | None = None
+) -> Vector:
+    """Student's loss at each teacher for each set of constants, nats/token.
+
+    Parameters
+    ----------
+    constants : numpy.ndarray
+        As ``DistillationScaling.sample`` gives them, ``(n_sets, 15)``.
+    student : tuple of two floats
+        Parameters and tokens.
+    params, tokens : numpy.ndarray
+        Of the teachers, ``(n_teachers,)``.
+    teacher_loss : numpy.ndarray, optional
+        Of the teachers where it is known, nats/token, ``(n_teachers,)``; else each set of constants predicts it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(n_sets, n_teachers)``.
+    """
     plain, taught = constants[:, : len(OUTER.symbols)], constants[:, len(OUTER.symbols) :]
-    signal = OUTER.predict(plain, teachers, per_param * teachers)
-    own = OUTER.predict(plain, student, tokens)
+    if teacher_loss is None:
+        signal = OUTER.predict(plain, params, tokens)
+    else:
+        signal = np.broadcast_to(teacher_loss, (len(constants), len(params)))
+    own = OUTER.predict(plain, *student)
     rows = zip(taught, signal, own, strict=True)
-    return np.array([DISTILLED.predict(theta, student, tokens, row, value) for theta, row, value in rows])
+    return np.array([DISTILLED.predict(theta, *student, row, value) for theta, row, value in rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

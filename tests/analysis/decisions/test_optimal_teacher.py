@@ -30,6 +30,34 @@ def test_each_law_advises_and_the_loss_at_stake_is_shown():
     assert found.warnings == ()
 
 
+def test_what_is_at_stake_has_an_interval():
+    """Independently: constants of table 6 as normals, the lowest loss found by a scalar search for each set."""
+    law, rng = DistillationScaling(), np.random.default_rng(5)
+    at_ratio = []
+    for _ in range(200):
+
+        def drawn(constants):
+            return {c.symbol: c.value + (c.upper - c.lower) / 3.2897 * rng.standard_normal() for c in constants}
+
+        own, taught = drawn(law.supervised), drawn(law.distilled)
+
+        def plain(n, d, own=own):
+            return own["E"] + (own["A"] / n ** own["alpha"] + own["B"] / d ** own["beta"]) ** own["gamma"]
+
+        def loss(x, taught=taught, plain=plain):
+            signal, own_loss, f = plain(S * np.exp(x), 20 * S * np.exp(x)), plain(S, D), taught["f1"]
+            gap = (taught["A"] / S ** taught["alpha"] + taught["B"] / D ** taught["beta"]) ** taught["gamma"]
+            broken = (1 + (signal / (own_loss * taught["d1"])) ** (1 / f)) ** (-taught["c1"] * f)
+            return signal + signal ** -taught["c0"] * broken * gap
+
+        lowest = minimize_scalar(loss, bounds=(0.5, 6), method="bounded").fun
+        at_ratio.append(loss(np.log(2.5)) - lowest)
+    option = optimal_teacher(S, D).stakes[1]
+    lower, upper = np.quantile(at_ratio, [0.05, 0.95])
+    assert (option.excess_lower, option.excess_upper) == pytest.approx((lower, upper), abs=0.006)
+    assert option.excess_lower < option.excess < option.excess_upper
+
+
 def test_the_band_ends_where_the_loss_does():
     found = optimal_teacher(S, D, band=0.02)
     lowest = found.stakes[-1].loss
