@@ -14,6 +14,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/text.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/collect.smk"
+include: "workflow/rules/problem.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/figure.smk"
 include: "workflow/rules/table.smk"
@@ -22,5 +23,5 @@ include: "workflow/rules/table.smk"
 rule all:
     default_target: True
     input:
-        expand("results/figures/{law}.{ending}", law=PLAN.sweeps, ending=["pdf", "png"]),
-        expand("results/tables/{law}.tex", law=PLAN.sweeps),
+        expand("results/figures/{law}.{ending}", law=FITTED, ending=["pdf", "png"]),
+        expand("results/tables/{law}.tex", law=FITTED),

@@ -20,7 +20,7 @@ def fit_file(law: str, runs: Path, out: Path) -> Any:
     Parameters
     ----------
     law : str
-        A name of ``analysis.laws.registry``.
+        A name of ``analysis.laws.registry``: a law, or a controlled truth.
     runs : Path
         Table of runs, CSV or parquet. Of a table with several sweeps, the one named like the law is fitted.
     out : Path
@@ -32,9 +32,16 @@ def fit_file(law: str, runs: Path, out: Path) -> Any:
         The result of the law, as ``read_fit`` reads it back.
     """
     entry = find(law)
-    result = entry.load_fit()(select_sweep(read_runs(runs), law, where=runs))
+    result = entry.load_fit()(read_table(law, runs), **entry.options)
     write_fit(out, law, result, runs)
     return result
+
+
+def read_table(law: str, runs: Path) -> pd.DataFrame:
+    """Read the rows that a law is fitted to: those of its sweep, or the whole table of a controlled truth."""
+    table = find(law).table
+    frame = read_runs(runs, table)
+    return select_sweep(frame, law, where=runs) if table == "runs" else frame
 
 
 def write_fit(out: Path, law: str, result: Any, runs: Path) -> None:

@@ -59,15 +59,15 @@ def parameter_table(parameters: pd.DataFrame, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def student_table(students: pd.DataFrame, level: float) -> pd.DataFrame:
-    """Lay out the students of the capacity gap (columns of ``CapacityGapFit.frame``)."""
+def student_table(students: pd.DataFrame, level: float, unit: str) -> pd.DataFrame:
+    """Lay out the students of the capacity gap (columns of ``CapacityGapFit.frame``), sizes in a unit."""
     rows = []
     for row in students.to_dict("records"):
         known = row["status"] == "ok"
         rows.append(
             {
-                "Student (parameters)": short(row["student"]) + (", pruned" if row["arm"] == "pruned" else ""),
-                "Best teacher (parameters)": short(row["optimum"]) if known else NOT_IDENTIFIED + _bound(row),
+                f"Student ({unit})": short(row["student"]) + (", pruned" if row["arm"] == "pruned" else ""),
+                f"Best teacher ({unit})": short(row["optimum"]) if known else NOT_IDENTIFIED + _bound(row),
                 rf"{100 * level:g}\% interval": interval(row["lower"], row["upper"]) if known else "--",
                 "Ratio": short(row["ratio"]) if known else "--",
                 "$p$ (no rise)": short(row["p_no_rise"], 2),
@@ -112,7 +112,7 @@ def latex(fit: Any) -> str:
     if fit.law == "capacity_gap":
         noise = fit.noise().replace("%", r"\%")
         words = f"{note} {_law_over_students(fit.across)} {noise[0].upper()}{noise[1:]}."
-        return to_latex(student_table(fit.frame(), fit.level), words)
+        return to_latex(student_table(fit.frame(), fit.level, fit.size_unit), words)
     if fit.law == "learning_rate":
         verdict = rf"That the rule costs less than {100 * fit.tolerance:g}\% of the loss is {fit.verdict}."
         return to_latex(rate_table(fit.frame(), fit.level), f"{note} {verdict}")

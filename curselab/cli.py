@@ -137,7 +137,7 @@ def collect(
 def fit(
     runs: Annotated[Path, typer.Argument(help="Table of runs, parquet or CSV.")],
     law: Annotated[
-        str, typer.Option(help="Law to fit: a law of the workflow, such as scaling; or a form, such as chinchilla.")
+        str, typer.Option(help="Law to fit: a law or problem of the workflow, such as scaling; or a form, such as chinchilla.")
     ],
     out: Annotated[Path | None, typer.Option(help="JSON file for the fit.")] = None,
     params: Annotated[str, typer.Option(help="Column of a form: parameters.")] = "params",
@@ -148,9 +148,9 @@ def fit(
     figure: Annotated[Path | None, typer.Option(help="Path of a figure of a form, without its ending.")] = None,
 ) -> None:
     """Fit a law to a table of runs and print its summary."""
-    from analysis.laws.registry import LAWS
+    from analysis.laws.registry import LAWS, PROBLEMS
 
-    if law in LAWS:
+    if law in LAWS | PROBLEMS:
         if out is None or figure is not None:
             raise InputError(f"fit: law {law} of the workflow is written by --out and drawn by 'curselab figure'")
         from analysis.fit import fit_file

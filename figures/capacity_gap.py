@@ -13,6 +13,8 @@ from curselab.errors import InputError
 from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, si, si_log_axis
 
 _DASHES = ((0, (4, 2)), (0, (1, 1.2)))
+_PUBLISHED_UNIT = "nats/token"
+_SAME_SIZE = "teacher = student"
 
 
 def draw(
@@ -34,8 +36,9 @@ def draw(
     Returns
     -------
     tuple of array of two Axes and DataFrame
-        The axes, and what was drawn: ``series`` (run, mean, curve, optimum, bound, law or a published law), ``student``,
-        ``teacher``, ``lower``, ``upper`` (parameters), ``loss`` (nats/token, minus plain training where all students have it).
+        The axes, and what was drawn: ``series`` (run, mean, curve, optimum, bound, law, a published law, teacher = student),
+        ``student``, ``teacher``, ``lower``, ``upper`` (sizes), ``loss`` (minus plain training where all students have it), in
+        the units of the fit. Published laws are of language models: other fits have the line teacher = student in their place.
     """
     if ax is not None and np.size(ax) != 2:
         raise InputError(f"ax: {np.size(ax)} axes were given, 2 are needed (loss, and best teacher)")
@@ -99,7 +102,9 @@ def _laws(fit: Any) -> pd.DataFrame:
     sizes = [s.student for s in fit.students]
     grid = np.geomspace(min(sizes) / 1.5, max(sizes) * 1.5, 50)
     parts = []
-    for law in PUBLISHED:
+    if fit.loss_unit != _PUBLISHED_UNIT:
+        parts.append(pd.DataFrame({"series": _SAME_SIZE, "student": grid, "teacher": grid, "lower": grid, "upper": grid}))
+    for law in PUBLISHED if fit.loss_unit == _PUBLISHED_UNIT else ():
         # an offset in parameters that is larger than a miniature student leaves only the ratio to compare with
         offset = law.offset if law.ratio * grid[0] + 2 * law.offset > 0 else 0.0
         label = f"{law.label}, $k$ = {law.ratio:.2g}" + (" (no offset)" if offset != law.offset else "")
@@ -143,13 +148,14 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     if against_plain:
         ax.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     what = "loss minus plain training" if against_plain else "student's loss"
-    ax.set(xlabel="teacher $N_T$ (parameters)", ylabel=f"{what} (nats/token)")
+    ax.set(xlabel=f"teacher $N_T$ ({fit.size_unit})", ylabel=f"{what} ({fit.loss_unit})")
     columns = 2 if len(fit.students) > 2 else 1
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0, handletextpad=0.2, columnspacing=0.8)
 
 
 def _paint_optima(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
-    for dashes, label in zip(_DASHES, drawn["series"][drawn["series"].str.contains("et al")].unique(), strict=True):
+    compared = drawn["series"].str.contains("et al") | (drawn["series"] == _SAME_SIZE)
+    for dashes, label in zip(_DASHES, drawn["series"][compared].unique(), strict=False):
         line = drawn[drawn["series"] == label]
         ax.fill_between(line["student"], line["lower"], line["upper"], color=GREY, alpha=0.15, linewidth=0, zorder=0)
         ax.plot(line["student"], line["teacher"], linestyle=dashes, color=GREY, linewidth=1, label=label)
@@ -176,10 +182,10 @@ def _paint_optima(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "<-", "color": look["color"], "shrinkB": 2},
             )
-    shown = drawn[drawn["series"].isin(["optimum", "bound", "law"]) | drawn["series"].str.contains("et al")]
+    shown = drawn[drawn["series"].isin(["optimum", "bound", "law"]) | compared]
     si_log_axis(ax.xaxis, float(shown["student"].min()), float(shown["student"].max()))
     si_log_axis(ax.yaxis, float(shown["teacher"].min()), float(shown["teacher"].max()))
-    ax.set(xlabel="student $N_S$ (parameters)", ylabel="best teacher $N_T^*$ (parameters)")
+    ax.set(xlabel=f"student $N_S$ ({fit.size_unit})", ylabel=f"best teacher $N_T^*$ ({fit.size_unit})")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
     ax.text(0.98, 0.02, _remark(fit), transform=ax.transAxes, ha="right", va="bottom", fontsize=NOTE_PT, color=GREY)
 
@@ -188,6 +194,10 @@ def _remark(fit: Any) -> str:
     lines = [f"bars: {100 * fit.level:g} %"] if fit.across.n_students else []
     if fit.status != "ok":
         lines.append(f"law not identified:\n{fit.across.n_students} of {len(fit.students)} optima found")
+    tested = [s.p_no_rise for s in fit.students if s.p_no_rise is not None]
+    if tested:
+        ends = dict.fromkeys(f"{p:.2g}" for p in (min(tested), max(tested)))
+        lines.append(f"$p$ of no rise: {' to '.join(ends)}")
     noise = [(s.sigma, s.detectable) for s in fit.students if s.sigma is not None]
     if noise:
         # of the noisiest student; a rise is found in 80 % of cases (StudentGap.detectable)

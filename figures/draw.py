@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.collect import read_runs
-from analysis.fit import read_fit, select_sweep
+from analysis.fit import read_fit, read_table
 from analysis.laws.registry import find
 from figures.style import save
 
@@ -17,7 +16,7 @@ def draw_file(law: str, fit_path: Path, runs_path: Path, stem: Path, *, venue: s
     Parameters
     ----------
     law : str
-        A name of ``analysis.laws.registry``; its figure is the module of that name here.
+        A name of ``analysis.laws.registry``; its figure is the module of the law's name here.
     fit_path, runs_path : Path
         Fit file and the table of runs that it was made from.
     stem : Path
@@ -25,7 +24,6 @@ def draw_file(law: str, fit_path: Path, runs_path: Path, stem: Path, *, venue: s
     venue : str
         A key of ``figures.style.WIDTHS_IN``.
     """
-    draw = importlib.import_module(f"figures.{find(law).name}").draw
-    runs = select_sweep(read_runs(runs_path), law, where=runs_path)
-    axes, _ = draw(read_fit(fit_path), runs, venue=venue)
+    draw = importlib.import_module(f"figures.{find(law).room}").draw
+    axes, _ = draw(read_fit(fit_path), read_table(law, runs_path), venue=venue)
     return save(np.ravel(axes)[0].figure, stem)

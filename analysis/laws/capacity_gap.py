@@ -186,7 +186,8 @@ class CapacityGapFit:
             f"runs {self.counts.n_runs}  diverged {self.counts.n_diverged}  seeds {self.counts.n_seeds}  status {self.status}",
             f"bootstrap {self.bootstrap.kind}, {self.bootstrap.resamples} resamples",
             "",
-            f"{'student':>10} {'best teacher':>13} {f'[{self.level:.0%}':>11} {'interval]':>11} {'p, no rise':>11}  ({self.size_unit})",
+            f"{'student':>10} {'best teacher':>13} {f'[{self.level:.0%}':>11} {'interval]':>11} {'p, no rise':>11}"
+            f"  ({self.size_unit})",
         ]
         lines += [_line(s) for s in self.students]
         if self.status != "ok":

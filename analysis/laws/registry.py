@@ -1,8 +1,11 @@
-"""The laws by name. A law's module is imported only when it is asked for, so one law's code never depends on another's."""
+"""The laws by name, and the controlled truths that one of them reads.
+
+A law's module is imported only when it is asked for, so one law's code never depends on another's.
+"""
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from curselab.errors import InputError
@@ -19,7 +22,16 @@ class Law:
     result: str
     """Class of the module with ``from_dict``."""
     reads: str
-    """What the fit takes from the table ``runs``, for people."""
+    """What the fit takes from its table, for people."""
+    table: str = "runs"
+    """Table of the contract that it reads."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Columns and units of that table, where they are not the law's own."""
+
+    @property
+    def room(self) -> str:
+        """Name of the law's modules in every folder."""
+        return self.module.rpartition(".")[2]
 
     def load_fit(self) -> Callable[..., Any]:
         """Import the law and return its fit function."""
@@ -54,14 +66,46 @@ LAWS = {
 }
 
 
+def _capacity_gap_of(table: str, size_unit: str, loss_unit: str, **columns: str) -> Law:
+    gap, units = LAWS["capacity_gap"], {"size_unit": size_unit, "loss_unit": loss_unit}
+    return replace(gap, name=table, table=table, reads=", ".join(columns.values()), options=columns | units)
+
+
+PROBLEMS = {
+    problem.name: problem
+    for problem in (
+        _capacity_gap_of(
+            "kernel_toy",
+            "basis functions",
+            "distance to the target",
+            student="student_functions",
+            teacher="teacher_functions",
+            loss="error",
+            teacher_loss="teacher_error",
+        ),
+        _capacity_gap_of(
+            "mapping",
+            "parameters",
+            "nats/label",
+            student="student_params",
+            teacher="teacher_params",
+            loss="loss_nats_per_label",
+            teacher_loss="teacher_loss_nats_per_label",
+        ),
+    )
+}
+"""Controlled truths: the law of capacity gap on tables of their own."""
+
+
 def find(name: str) -> Law:
-    """Return a law by name.
+    """Return a law, or a controlled truth, by name.
 
     Raises
     ------
     InputError
-        There is no such law.
+        There is none of that name.
     """
-    if name not in LAWS:
-        raise InputError(f"law: {name!r} was given (allowed: {', '.join(LAWS)}; see analysis/laws/registry.py)")
-    return LAWS[name]
+    known = LAWS | PROBLEMS
+    if name not in known:
+        raise InputError(f"law: {name!r} was given (allowed: {', '.join(known)}; see analysis/laws/registry.py)")
+    return known[name]

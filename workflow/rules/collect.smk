@@ -18,6 +18,8 @@ rule collect:
         provenance="results/tables/{law}/provenance.csv",
     log:
         "results/logs/collect/{law}.log",
+    wildcard_constraints:
+        law="|".join(PLAN.sweeps),
     conda:
         "../envs/curselab.yaml"
     threads: 1

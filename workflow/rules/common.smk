@@ -3,9 +3,11 @@ import os
 import sys
 from pathlib import Path
 
+from analysis.laws.registry import find
 from curselab.errors import InputError
 from sweeps.plan import load_plan
 from trainer.provenance import code_hash
+from trainer.strict import short_hash
 from trainer.text import source_fingerprint
 
 # jobs use the command that belongs to this interpreter, whether or not its environment is activated
@@ -23,9 +25,13 @@ try:
 except InputError as error:
     sys.exit(f"curselab: {error}")
 
+# laws on the tables of their sweeps, and controlled truths on their own
+FITTED = [*PLAN.sweeps, *PLAN.problems]
+
 
 wildcard_constraints:
-    law="|".join(PLAN.sweeps),
+    law="|".join(FITTED),
+    problem="|".join(PLAN.problems) or "none",
     shard="[a-z_]+-[0-9]+",
     text_id="[0-9a-f]{12}",
 

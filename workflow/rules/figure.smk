@@ -22,6 +22,8 @@ rule figure:
     params:
         caption=law_caption,
         stem="results/figures/{law}",
-        code=lambda wildcards: code_hash("figures.draw", f"figures.{wildcards.law}"),
+        code=lambda wildcards: code_hash(
+            "figures.draw", f"figures.{find(wildcards.law).room}"
+        ),
     shell:
         "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.runs:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"

@@ -13,8 +13,6 @@ rule fit:
         mem_mb=1000,
         runtime=30,
     params:
-        code=lambda wildcards: code_hash(
-            "analysis.fit", f"analysis.laws.{wildcards.law}"
-        ),
+        code=lambda wildcards: code_hash("analysis.fit", find(wildcards.law).module),
     shell:
         "curselab fit {input:q} --law {wildcards.law} --out {output:q} 2>&1 | tee {log:q} >&2"
