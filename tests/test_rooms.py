@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from analysis.laws.registry import LAWS
+from analysis.laws.registry import LAWS, PROBLEMS
+from sweeps import registry
 from sweeps.registry import SWEEPS
 
 ROOMS = (
@@ -43,6 +44,19 @@ def test_every_law_is_in_the_schema_and_in_every_grid(root: Path, law: str) -> N
     assert law in schema["properties"]["sweeps"]["properties"]
     for grid in ("smoke", "default", "full", "paper"):
         assert law in YAML(typ="safe").load(root / "config" / f"{grid}.yaml")["sweeps"]
+
+
+def test_every_controlled_truth_has_a_room(root: Path) -> None:
+    assert set(PROBLEMS) == set(registry.PROBLEMS)
+    schema = YAML(typ="safe").load(root / "workflow/schemas/config.schema.yaml")
+    assert set(schema["properties"]["problems"]["properties"]) == set(PROBLEMS)
+    contract = YAML(typ="safe").load(root / "results/contract.yaml")["tables"]
+    for name in PROBLEMS:
+        assert name in contract
+        for room in ("sweeps/{}.yaml", "workflow/report/{}.rst"):
+            assert (root / room.format(name)).is_file(), room.format(name)
+        for grid in ("smoke", "default", "full", "paper"):
+            assert name in YAML(typ="safe").load(root / "config" / f"{grid}.yaml")["problems"]
 
 
 def test_tests_mirror_the_tree(root: Path) -> None:

@@ -44,7 +44,18 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 def test_every_command_has_help(command) -> None:
-    for words in ([], ["text"], ["train"], ["collect"], ["fit"], ["figure"], ["table"], ["sweep"], ["sweep", "expand"]):
+    for words in (
+        [],
+        ["text"],
+        ["train"],
+        ["problem"],
+        ["collect"],
+        ["fit"],
+        ["figure"],
+        ["table"],
+        ["sweep"],
+        ["sweep", "expand"],
+    ):
         done = command(*words, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
@@ -58,6 +69,19 @@ def test_sweep_list_expand_and_show_agree(command) -> None:
     spec = json.loads(command("sweep", "show", run_id, "--config", "grid.yaml").stdout)
     assert spec["training"]["tokens"] == 4096
     refused(command("sweep", "show", "0123456789ab", "--config", "grid.yaml"), "0123456789ab", "grid.yaml")
+
+
+def test_a_problem_gives_its_table_and_nothing_for_a_name_that_the_grid_lacks(command, tmp_path: Path) -> None:
+    toy = "kernel_toy: {student_functions: [50], teacher_functions: [25, 50], seed: [0], noise: 0.0}"
+    (tmp_path / "grid.yaml").write_text(GRID + f"problems:\n  {toy}\n")
+    assert command("problem", "kernel_toy", "--config", "grid.yaml", "--out", "toy").returncode == 0
+    rows = (tmp_path / "toy" / "runs.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[1:]] == [["50", "25"], ["50", "50"]]
+    assert "kernel_toy" in command("sweep", "list").stdout
+    refused(command("problem", "mapping", "--config", "grid.yaml", "--out", "x"), "'mapping'", "grid.yaml", "kernel_toy")
+    (tmp_path / "grid.yaml").write_text(GRID + "problems: {maze: {seed: [0]}}\n")
+    refused(command("problem", "maze", "--config", "grid.yaml", "--out", "x"), "problems.maze", "allowed: kernel_toy, mapping")
+    assert not (tmp_path / "x").exists()
 
 
 def test_planning_and_help_do_not_load_torch(root: Path) -> None:

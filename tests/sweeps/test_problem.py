@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.collect import read_runs
 from analysis.laws.kernel_toy import KernelToy
 from curselab.contract import check_frame
 from curselab.errors import InputError
@@ -43,6 +44,12 @@ def test_without_noise_the_table_is_the_closed_form() -> None:
         exact = toy.error(part["teacher_functions"].to_numpy(dtype=int), int(student))
         np.testing.assert_array_equal(part["error"], exact)
         np.testing.assert_array_equal(part["exact_error"], exact)
+
+
+def test_the_committed_table_is_the_full_grid_s(root: Path) -> None:
+    rows = load_plan(root / "config/full.yaml").problem("kernel_toy").rows()
+    ours = check_frame("kernel_toy", pd.DataFrame(rows), where="x")
+    pd.testing.assert_frame_equal(read_runs(root / "results/reference/kernel_toy/runs.csv", "kernel_toy"), ours, rtol=1e-12)
 
 
 def test_the_noise_is_as_large_as_it_says_and_a_larger_grid_changes_no_row() -> None:

@@ -4,7 +4,9 @@ import pytest
 
 from analysis.laws.capacity_gap import fit_capacity_gap
 from analysis.laws.kernel_toy import KernelToy, kernel_toy
+from analysis.laws.registry import find
 from curselab.errors import InputError
+from sweeps.plan import load_plan
 from tests.analysis.factories import capacity_gap_runs
 
 COEFFICIENTS = np.random.default_rng(0).uniform(-1, 1, 1000)
@@ -64,6 +66,30 @@ def test_the_fit_finds_the_plateau_and_the_law(noise):
         assert fit.across.b_lower < 1 < fit.across.b_upper
         assert 1 <= fit.across.k <= 1.25
     assert held >= 22  # of 25, where 95 % of intervals hold
+
+
+def test_the_full_grid_finds_what_is_known(root):
+    """Truth: every student's plateau, an exponent of 1, and a ratio from 1 to (T/S)^2 = 1.23."""
+    spec = load_plan(root / "config/full.yaml").problem("kernel_toy")
+    assert spec.student_functions == FIVE
+    fit = fit_capacity_gap(pd.DataFrame(spec.rows()), **find("kernel_toy").options)
+    toy = KernelToy.uniform(spec.coefficient_seed)
+    for s in fit.students:
+        first, last = toy.best_teachers(int(s.student))
+        assert s.status == "ok"
+        assert s.p_no_rise < 0.01
+        assert s.lower <= last
+        assert first <= s.upper
+    assert fit.across.b_lower < 1 < fit.across.b_upper
+    assert 1 <= fit.across.k <= 1.25
+
+
+def test_a_teacher_s_own_error_falls_with_its_size():
+    toy = KernelToy.uniform(0)
+    errors = [toy.teacher_error(m) for m in (1, 10, 50, 100, 400, 1000)]
+    assert (np.diff(errors) < 0).all()
+    cut = np.where(np.arange(1000) < 400, toy.coefficients, 0.0)
+    assert errors[4] == pytest.approx(np.linalg.norm(toy.coefficients - cut * min(1.0, 5.0 / np.linalg.norm(cut))), rel=1e-12)
 
 
 def _table(toy, noise, seed):
