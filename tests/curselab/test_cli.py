@@ -44,18 +44,8 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 def test_every_command_has_help(command) -> None:
-    for words in (
-        [],
-        ["text"],
-        ["train"],
-        ["problem"],
-        ["collect"],
-        ["fit"],
-        ["figure"],
-        ["table"],
-        ["sweep"],
-        ["sweep", "expand"],
-    ):
+    verbs = ("text", "train", "problem", "collect", "fit", "figure", "table", "sweep")
+    for words in ([], *([verb] for verb in verbs), ["sweep", "expand"]):
         done = command(*words, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
