@@ -13,23 +13,10 @@ larger teacher also means heavier pruning.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from analysis.fitting.result import Note
-
-Trust = Literal["primary", "secondary", "derived", "fitted"]
-"""primary: read in the paper or its code; secondary: quoted by others; derived: computed from print; fitted: by us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Coefficient:
-    """A constant of a law; no interval where none was published."""
-
-    symbol: str
-    value: float
-    unit: str
-    lower: float | None = None
-    upper: float | None = None
+from analysis.laws.published import Coefficient as Coefficient
+from analysis.laws.published import Trust as Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
