@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ def fit_file(law: str, runs: Path, out: Path) -> Any:
     law : str
         A name of ``analysis.laws.registry``: a law, or a controlled truth.
     runs : Path
-        Table of runs, CSV or parquet. Of a table with several sweeps, the one named like the law is fitted.
+        Table of runs, CSV or parquet. Of a table with several sweeps, the one named like the law is fitted. Other tables that
+        the law reads lie beside it.
     out : Path
         JSON file; it holds no clock times.
 
@@ -32,8 +34,8 @@ def fit_file(law: str, runs: Path, out: Path) -> Any:
         The result of the law, as ``read_fit`` reads it back.
     """
     entry = find(law)
-    result = entry.load_fit()(read_table(law, runs), **entry.options)
-    write_fit(out, law, result, runs)
+    result = entry.load_fit()(read_table(law, runs), **read_beside(law, runs), **entry.options)
+    write_fit(out, law, result, {"runs": runs} | beside(law, runs))
     return result
 
 
@@ -44,14 +46,24 @@ def read_table(law: str, runs: Path) -> pd.DataFrame:
     return select_sweep(frame, law, where=runs) if table == "runs" else frame
 
 
-def write_fit(out: Path, law: str, result: Any, runs: Path) -> None:
-    """Write a result with what it rests on: the hash of its table and the versions of the packages."""
+def beside(law: str, runs: Path) -> dict[str, Path]:
+    """Files of the other tables that a law reads, by name: they lie beside the runs and end like them."""
+    return {name: runs.with_name(f"{name}{runs.suffix}") for name in find(law).also}
+
+
+def read_beside(law: str, runs: Path) -> dict[str, pd.DataFrame]:
+    """Read the other tables that a law is fitted to, its sweep's rows alone."""
+    return {name: select_sweep(read_runs(path, name), law, where=path) for name, path in beside(law, runs).items()}
+
+
+def write_fit(out: Path, law: str, result: Any, tables: Mapping[str, Path]) -> None:
+    """Write a result with what it rests on: the hashes of its tables and the versions of the packages."""
     write_json(
         out,
         {
             "law": law,
             "result": result.to_dict(),
-            "inputs": {"runs_sha256": hashlib.sha256(runs.read_bytes()).hexdigest()},
+            "inputs": {f"{name}_sha256": hashlib.sha256(path.read_bytes()).hexdigest() for name, path in tables.items()},
             "versions": package_versions(),
         },
     )

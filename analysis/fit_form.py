@@ -45,5 +45,5 @@ def fit_form(law: str, runs: Path, out: Path | None, **options: Any) -> tuple[An
         raise InputError(f"{runs}: not a table, CSV or parquet is needed") from None
     result = fit_scaling_law(table, law=law, **options)
     if out is not None:
-        write_fit(out, "scaling", result, runs)
+        write_fit(out, "scaling", result, {"runs": runs})
     return result, table

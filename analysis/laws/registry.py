@@ -27,6 +27,8 @@ class Law:
     """Table of the contract that it reads."""
     options: Mapping[str, str] = field(default_factory=dict)
     """Columns and units of that table, where they are not the law's own."""
+    also: tuple[str, ...] = ()
+    """Tables of the contract that lie beside it and are passed to fit and figure by name."""
 
     @property
     def room(self) -> str:

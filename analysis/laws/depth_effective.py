@@ -1,0 +1,170 @@
+r"""Effective depth: what the loss says about each block's use when it is taken out.
+
+With :math:`\delta_\ell` the rise of the loss without block :math:`\ell` (nats/token), :math:`\delta_+ = \max(\delta, 0)`:
+
+===================== ======================================================================= =====================
+quantity              definition                                                              uniform blocks give
+===================== ======================================================================= =====================
+effective depth       blocks with :math:`\delta_\ell` above a threshold                       L or 0
+useful blocks         blocks with :math:`\delta_\ell` above a tenth of the loss               L or 0
+participation ratio   :math:`(\sum \delta_+)^2 / \sum \delta_+^2`                             L
+entropy depth         :math:`\exp(-\sum p \ln p)`, :math:`p = \delta_+ / \sum \delta_+`       L
+median ratio          median of the deep half over that of the shallow half                   1
+deep share            sum of the deep half over that of both                                  about 0.5
+Spearman's rho        of :math:`\ell` and :math:`\delta_\ell`                                 0
+===================== ======================================================================= =====================
+
+The last three leave out the first and the last block, which cannot be removed from any model (Gromov et al. 2024,
+arXiv:2403.17887); the deep half is :math:`L/2 < \ell < L`. The rule of a tenth is that of arXiv:2603.15389.
+
+Known failures: a threshold hides that even uniform blocks each do less in a deeper model, so read it beside L; one large block
+fakes a low deep share, which the median ratio withstands; larger damage by removal also follows from a stream of smaller
+variance, so none of these shows use of depth without the loss itself.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+
+from analysis.fitting.result import check_level
+from analysis.fitting.seeds import Estimate, over_seeds, ratio_over_seeds
+from curselab.errors import InputError
+
+Vector = NDArray[np.float64]
+
+THRESHOLDS = (0.01, 0.03, 0.1)
+"""nats/token."""
+_USEFUL = 0.1
+_LEAST_BLOCKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveDepth:
+    """Effective depth of one model, over its seeds."""
+
+    blocks: int
+    deltas: tuple[float, ...]
+    """Mean over seeds, nats/token, from the first block."""
+    thresholds: tuple[float, ...]
+    counts: tuple[Estimate, ...]
+    """Blocks above each threshold."""
+    useful: Estimate | None
+    """Blocks above a tenth of the loss; None where the loss is not known."""
+    participation: Estimate
+    participation_interior: Estimate
+    entropy_depth: Estimate
+    median_ratio: Estimate
+    deep_share: Estimate
+    spearman: Estimate
+    droppable: Estimate | None
+    """Last blocks that can be dropped together for less than 0.1 nats/token; None where they were not."""
+    n_seeds: int
+    level: float
+
+    def frame(self) -> pd.DataFrame:
+        """One row a quantity, with its interval; None where there is none."""
+        rows = {f"blocks above {t:g} nats/token": e for t, e in zip(self.thresholds, self.counts, strict=True)}
+        rows |= {"useful blocks": self.useful or Estimate(None), "droppable last blocks": self.droppable or Estimate(None)}
+        names = ("participation", "participation_interior", "entropy_depth", "median_ratio", "deep_share", "spearman")
+        rows |= {name.replace("_", " "): getattr(self, name) for name in names}
+        return pd.DataFrame(
+            [{"quantity": name, "value": e.value, "lower": e.lower, "upper": e.upper} for name, e in rows.items()]
+        )
+
+
+def effective_depth(
+    deltas: ArrayLike,
+    *,
+    loss: ArrayLike | None = None,
+    truncated: ArrayLike | None = None,
+    thresholds: tuple[float, ...] = THRESHOLDS,
+    level: float = 0.95,
+) -> EffectiveDepth:
+    """Measure how many blocks a model uses, and how deep they lie.
+
+    Parameters
+    ----------
+    deltas : array_like
+        Rise of the loss without each block, from the first, nats/token: ``(L,)``, or ``(n_seeds, L)``.
+    loss : array_like, optional
+        Loss of the whole model, nats/token: a number or ``(n_seeds,)``.
+    truncated : array_like, optional
+        Rise of the loss without the last 1, 2, ... blocks, ``(n,)`` or ``(n_seeds, n)``.
+    thresholds : tuple of float
+        Of the counts, nats/token.
+    level : float
+        Of the intervals, which need two seeds.
+
+    Returns
+    -------
+    EffectiveDepth
+
+    Raises
+    ------
+    InputError
+        There are fewer than four blocks, or a value is not finite.
+    """
+    d, level = np.atleast_2d(np.asarray(deltas, dtype=float)), check_level(level)
+    if d.ndim != 2 or d.shape[1] < _LEAST_BLOCKS or not np.isfinite(d).all():
+        raise InputError(f"deltas: {d.shape} was given, finite (n_seeds, L) with {_LEAST_BLOCKS} blocks or more is needed")
+    n_seeds, blocks = d.shape
+    shallow, deep = halves(d)
+    up = np.maximum(d, 0.0)
+    cut = None if truncated is None else np.atleast_2d(np.asarray(truncated, dtype=float)) <= thresholds[-1]
+    return EffectiveDepth(
+        blocks=blocks,
+        deltas=tuple(d.mean(axis=0).tolist()),
+        thresholds=tuple(map(float, thresholds)),
+        counts=tuple(over_seeds((d > t).sum(axis=1), level) for t in thresholds),
+        useful=None if loss is None else over_seeds((d > _USEFUL * np.reshape(loss, (-1, 1))).sum(axis=1), level),
+        participation=over_seeds(_participation(up), level),
+        participation_interior=over_seeds(_participation(up[:, 1:-1]), level),
+        entropy_depth=over_seeds(_entropy_depth(up), level),
+        median_ratio=ratio_over_seeds(np.median(deep, axis=1), np.median(shallow, axis=1), level),
+        deep_share=ratio_over_seeds(halves(up)[1].sum(axis=1), up[:, 1:-1].sum(axis=1), level),
+        spearman=_within(over_seeds([_spearman(row[1:-1]) for row in d], level)),
+        # those before the first that costs too much
+        droppable=None if cut is None else over_seeds(np.cumprod(cut, axis=1).sum(axis=1), level),
+        n_seeds=n_seeds,
+        level=level,
+    )
+
+
+def halves(deltas: Vector) -> tuple[Vector, Vector]:
+    """Shallow ``2 .. L/2`` and deep ``L/2 < l < L`` columns of ``(n_seeds, L)``."""
+    blocks = deltas.shape[1]
+    return deltas[:, 1 : blocks // 2], deltas[:, blocks // 2 : -1]
+
+
+def median_ratios(deltas: Vector) -> Vector:
+    """Median ratio of each seed, ``(n_seeds,)``; NaN where the shallow median is zero or less."""
+    low, high = (np.median(half, axis=1) for half in halves(deltas))
+    return np.asarray(np.where(low > 0, high / np.where(low > 0, low, 1.0), np.nan))
+
+
+def _within(rho: Estimate) -> Estimate:
+    """Cut the ends of a correlation's interval at -1 and 1."""
+    if rho.lower is None or rho.upper is None:
+        return rho
+    return replace(rho, lower=max(rho.lower, -1.0), upper=min(rho.upper, 1.0))
+
+
+def _participation(up: Vector) -> Vector:
+    total, squares = up.sum(axis=1), (up**2).sum(axis=1)
+    return np.asarray(np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1.0), np.nan))
+
+
+def _entropy_depth(up: Vector) -> Vector:
+    total = up.sum(axis=1, keepdims=True)
+    p = up / np.where(total > 0, total, np.nan)
+    return np.asarray(np.exp(-(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1)))
+
+
+def _spearman(values: Vector) -> float:
+    ranks = rankdata(values)
+    if np.ptp(ranks) == 0:
+        return 0.0
+    return float(np.corrcoef(np.arange(len(values)), ranks)[0, 1])
