@@ -47,6 +47,15 @@ def shard_inputs(wildcards):
     return texts + needed
 
 
+def law_tables(wildcards):
+    """The runs of a law, and the tables that it reads beside them."""
+    return expand(
+        "results/tables/{law}/{table}.parquet",
+        law=wildcards.law,
+        table=["runs", *find(wildcards.law).also],
+    )
+
+
 def law_caption(wildcards):
     return Path(
         workflow.basedir, "workflow", "report", f"{wildcards.law}.rst"

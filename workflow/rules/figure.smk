@@ -2,7 +2,7 @@
 rule figure:
     input:
         fit="results/fits/{law}.json",
-        runs="results/tables/{law}/runs.parquet",
+        tables=law_tables,
     output:
         pdf="results/figures/{law}.pdf",
         png=report(
@@ -26,4 +26,4 @@ rule figure:
             "figures.draw", f"figures.{find(wildcards.law).room}"
         ),
     shell:
-        "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.runs:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"
+        "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.tables[0]:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"
