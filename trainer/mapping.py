@@ -44,6 +44,9 @@ class Cell:
     teacher_width: int
     seed: int
 
+    def __str__(self) -> str:
+        return f"mapping teacher_width {self.teacher_width} seed {self.seed}"
+
 
 def questions(values: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Every input, context beside one-hot query, (inputs, 2 x places), and its answer, (inputs,).
@@ -172,28 +175,38 @@ def run_mapping(
     git_state()  # before the fork, so that a long run names the code that it was started with
 
     def work(cell: Cell, send: Send) -> None:
-        started, cpu_started = time.monotonic(), time.process_time()
-        rows = train_cell(spec, cell)
-        costs = {
-            "wall_s": round(time.monotonic() - started, 3),
-            "cpu_s": round(time.process_time() - cpu_started, 3),
-        }
-        facts = {**git_state(), "code_sha256": code, **versions(), "device": "cpu", "threads": torch.get_num_threads()}
-        write_json(files[cell], {"rows": rows, "provenance": {**asdict(cell), **facts, **costs}})
+        write_json(files[cell], _trained(spec, cell, code))
         send(cell)
 
     def receive(cell: Cell) -> None:
         done = sum(file.exists() for file in files.values())
-        say(f"{done}/{len(cells)} teachers | mapping teacher_width {cell.teacher_width} seed {cell.seed}")
+        say(f"{done}/{len(cells)} teachers | {cell}")
 
     missing = [cell for cell in cells if not files[cell].exists()]
     failures = run_pieces(missing, work, workers=workers, receive=receive, fork=sys.platform == "linux")
     for failure in failures:
-        say(f"curselab: mapping teacher_width {failure.piece.teacher_width} seed {failure.piece.seed}: {failure.reason}")
+        say(f"curselab: {failure.piece}: {failure.reason}")
     if failures:
         raise InputError(f"mapping: {len(failures)} of {len(cells)} teachers could not be trained")
-    kept = [json.loads(files[cell].read_text(encoding="utf-8")) for cell in cells]
+    kept = [_read(files[cell]) for cell in cells]
     return [row for each in kept for row in each["rows"]], [each["provenance"] for each in kept]
+
+
+def _trained(spec: MappingSpec, cell: Cell, code: str) -> dict[str, Any]:
+    """Train a cell; its rows and where they come from."""
+    started, cpu_started = time.monotonic(), time.process_time()
+    rows = train_cell(spec, cell)
+    costs = {"wall_s": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu_started, 3)}
+    facts = {**git_state(), "code_sha256": code, **versions(), "device": "cpu", "threads": torch.get_num_threads()}
+    return {"rows": rows, "provenance": {**asdict(cell), **facts, **costs}}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError(f"{file}: damaged; delete it and start again") from None
+    return kept
 
 
 def _cell_id(spec: MappingSpec, cell: Cell, code: str) -> str:

@@ -20,7 +20,7 @@ def test_every_grid_can_be_planned(checkout: Checkout, grid: str) -> None:
 
 def test_the_whole_road_ends_with_figures_and_nothing_left_to_do(finished: Checkout) -> None:
     results = finished.folder / "results"
-    for law in ("scaling", "capacity_gap"):
+    for law in ("scaling", "capacity_gap", "kernel_toy", "mapping"):
         assert (results / "figures" / f"{law}.pdf").read_bytes().startswith(b"%PDF")
         assert (results / "figures" / f"{law}.png").read_bytes().startswith(b"\x89PNG")
         assert r"\toprule" in (results / "tables" / f"{law}.tex").read_text()
@@ -31,7 +31,14 @@ def test_the_report_is_one_offline_file_with_every_figure_and_caption(finished: 
     done = finished.run("--report", "results/report.html")
     assert done.returncode == 0, done.stdout
     report = (finished.folder / "results/report.html").read_text()
-    for needed in ("capacity_gap.png", "scaling.png", "scaling.tex", "Law of capacity gap (Zhang", "Plain scaling, L(N, D)"):
+    for needed in (
+        "capacity_gap.png",
+        "mapping.png",
+        "scaling.png",
+        "scaling.tex",
+        "Law of capacity gap (Zhang",
+        "Plain scaling, L(N, D)",
+    ):
         assert needed in report
     assert not re.search(r"""<(script|link)[^>]+(src|href)=["']https?://""", report)
 
@@ -41,7 +48,7 @@ def test_editing_a_law_makes_its_fit_figure_and_table_stale_and_nothing_else(fin
     before = law.read_text()
     try:
         law.write_text(before + "\nEDITED = 1\n")
-        assert finished.planned() == {"fit": 1, "figure": 1, "table": 1}
+        assert finished.planned() == {"fit": 3, "figure": 3, "table": 3}  # two controlled truths are read by this law
         assert (
             "results/fits/capacity_gap.json"
             in finished.run("-n", "--quiet", "progress").stdout + finished.run("-n", "--summary").stdout
@@ -50,6 +57,21 @@ def test_editing_a_law_makes_its_fit_figure_and_table_stale_and_nothing_else(fin
         assert finished.planned() == {}
     finally:
         law.write_text(before)
+
+
+def test_a_new_teacher_of_a_problem_is_trained_alone(finished: Checkout) -> None:
+    kept = finished.folder / "results/runs/mapping"
+    before = {path: path.stat().st_mtime_ns for path in kept.glob("[0-9a-f]*.json")}
+    try:
+        finished.grid("config/tiny.yaml", GRID.replace("[4, 8, 16]", "[4, 8, 16, 24]", 1))
+        assert finished.planned() == {"problem": 1, "fit": 1, "figure": 1, "table": 1}
+        assert finished.run("results/tables/mapping/runs.csv").returncode == 0
+        after = {path: path.stat().st_mtime_ns for path in kept.glob("[0-9a-f]*.json")}
+        assert before.items() <= after.items()
+        assert len(after) == len(before) + 2
+    finally:
+        finished.grid("config/tiny.yaml", GRID)
+        assert finished.run().returncode == 0
 
 
 def test_one_new_run_makes_one_shard_stale_and_trains_that_run_alone(finished: Checkout) -> None:
@@ -82,7 +104,7 @@ def test_a_killed_workflow_goes_on_and_ends_with_the_same_bytes(
     done = checkout.run()
     assert done.returncode == 0, done.stdout
     assert survived.items() <= checkout.summaries().items()
-    assert len(finished.undisturbed) == 14
+    assert len(finished.undisturbed) == 26
     assert checkout.outputs() == finished.undisturbed
 
 
