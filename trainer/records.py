@@ -50,6 +50,8 @@ def planned_columns(spec: RunSpec, model: ModelSpec, text: PreparedText, *, swee
         "depth": model.depth,
         "heads": model.heads,
         "context": model.context,
+        "scheme": model.scheme,
+        "initialisation": model.initialisation,
         "params_total": counts.total,
         "params_non_embedding": counts.non_embedding,
         "steps": spec.steps,

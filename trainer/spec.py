@@ -9,8 +9,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.strict import from_mapping, require, short_hash
+from trainer.strict import YOUNGER, from_mapping, require, short_hash
 from trainer.text_spec import TextSpec
+
+Scheme = Literal[
+    "pre", "post", "mix", "deepnorm", "lns", "lns_gamma_init", "branch_sqrt", "peri", "sandwich", "skipinit", "rezero",
+    "layerscale", "prores",
+]  # fmt: skip
+Initialisation = Literal["plain", "scaled", "depth_scaled", "deepnorm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,13 @@ class ModelSpec:
     """Hidden features of each block's feed-forward network, likewise."""
     rope_theta: float = 10_000.0
     norm_epsilon: float = 1e-5
+    scheme: Scheme = field(default="pre", metadata=YOUNGER)
+    """How each sub-layer norms and scales what it adds to the residual stream: a row of :data:`trainer.norms.RULES`."""
+    initialisation: Initialisation = field(default="scaled", metadata=YOUNGER)
+    """Initial weights: normal of variance 1 / fan-in (``plain``); what writes to the residual stream divided by sqrt(2 depth)
+    (``scaled``, GPT-2) or in block l by sqrt(2 l) (``depth_scaled``); ``deepnorm`` is that scheme's own."""
+    embedding_std: float = field(default=0.02, metadata=YOUNGER)
+    """Standard deviation of the initial embedding."""
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "heads", "ffn_width", "context"):

@@ -2,6 +2,9 @@
 
 Unknown keys, wrong types and values outside a ``Literal`` are one-line errors that name the dotted key and what is allowed.
 Booleans are never numbers, and a number in quotes is never a number.
+
+A field that a dataclass got after results were named by its hash is declared with ``metadata=YOUNGER``: at its default it is
+left out, so that those results keep their names.
 """
 
 import dataclasses
@@ -18,6 +21,7 @@ from curselab.errors import InputError
 
 T = TypeVar("T")
 TAG = "kind"  # the field that tells the members of a union of dataclasses apart
+YOUNGER: Mapping[str, Any] = types.MappingProxyType({"younger": True})
 
 
 def from_mapping(cls: type[T], mapping: object, *, where: str = "") -> T:
@@ -58,14 +62,13 @@ def from_mapping(cls: type[T], mapping: object, *, where: str = "") -> T:
 
 
 def to_mapping(spec: object) -> dict[str, Any]:
-    """Plain nested dict of a dataclass, tuples as lists: what YAML and JSON can hold."""
-    return json.loads(json.dumps(dataclasses.asdict(spec)))  # type: ignore[call-overload,no-any-return]
+    """Plain nested dict of a dataclass, tuples as lists: what YAML and JSON can hold; without young defaults."""
+    return _plain(spec)  # type: ignore[no-any-return]
 
 
 def canonical_json(content: object) -> str:
     """JSON of a dataclass or of plain values with sorted keys and no spaces, so that equal contents give equal strings."""
-    plain = dataclasses.asdict(content) if dataclasses.is_dataclass(content) and not isinstance(content, type) else content
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(_plain(content), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def short_hash(content: object) -> str:
@@ -77,6 +80,22 @@ def require(condition: bool, field: str, given: object, allowed: str) -> None:
     """Raise an InputError that names the field when ``condition`` does not hold."""
     if not condition:
         raise InputError(f"{field}: {_show(given)} was given, {allowed} is needed")
+
+
+def _plain(content: Any) -> Any:
+    if dataclasses.is_dataclass(content):
+        values = [(field, getattr(content, field.name)) for field in dataclasses.fields(content)]
+        return {field.name: _plain(value) for field, value in values if not _at_default(field, value)}
+    if isinstance(content, Mapping):
+        return {key: _plain(value) for key, value in content.items()}
+    return [_plain(item) for item in content] if isinstance(content, list | tuple) else content
+
+
+def _at_default(field: dataclasses.Field[Any], value: object) -> bool:
+    if "younger" not in field.metadata:
+        return False
+    made = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    return bool(value == made)
 
 
 @cache

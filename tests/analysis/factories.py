@@ -21,6 +21,8 @@ PLAIN: dict[str, Any] = {
     "depth": 2,
     "heads": 2,
     "context": 64,
+    "scheme": "pre",
+    "initialisation": "scaled",
     "params_total": 20_000,
     "params_non_embedding": 12_000,
     "steps": 100,

@@ -11,7 +11,7 @@ from tests.analysis.factories import frame, record
 
 
 def test_the_contract_declares_all_tables_and_their_keys():
-    assert set(load_contract()) == {"runs", "metrics", *PROBLEMS}
+    assert set(load_contract()) == {"runs", "metrics", "layers", *PROBLEMS}
     assert table("runs").key == ("sweep", "run_id")
     for name in load_contract():
         assert set(table(name).key) <= set(table(name).names)

@@ -64,6 +64,14 @@ def test_a_spec_survives_json_with_its_id() -> None:
     assert RunSpec.from_mapping(to_mapping(spec)).run_id == spec.run_id
 
 
+def test_a_younger_field_at_its_default_leaves_the_id_as_it_was() -> None:
+    # the id that this spec had before there was a field model.scheme
+    assert RunSpec.from_mapping(GOOD).run_id == "360edad2944a"
+    assert RunSpec.from_mapping(changed("model.scheme", "pre")).run_id == "360edad2944a"
+    assert RunSpec.from_mapping(changed("model.scheme", "peri")).run_id != "360edad2944a"
+    assert "scheme" not in to_mapping(RunSpec.from_mapping(GOOD))["model"]
+
+
 def test_every_field_decides_the_id() -> None:
     ids = {
         RunSpec.from_mapping(changed(key, value)).run_id
