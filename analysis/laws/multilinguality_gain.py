@@ -1,0 +1,142 @@
+r"""What added languages are worth in target data: every mixture placed on the monolingual curve of its language and size.
+
+.. math:: g = \log_2 \frac{\hat D}{D}, \qquad L_{mono}(N, \hat D) = L(N, D, M)
+
+g = 1: as good as twice the target data. Source: Chang et al. (2024), arXiv:2311.09205, section 4.3, who report
+:math:`2^g - 1`. Seeds are averaged before the curve is read, since its bend turns noise into gain.
+
+A gain is limited to a factor of ``REACH`` beyond the measured data, where a curve is an extrapolation; what was limited, or
+lies below the curve's floor, is marked, and is a bound.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.fitting.inversion import states
+from analysis.laws.multilinguality_curves import Curves, fit_curves
+from analysis.laws.multilinguality_table import ALONE, Table
+from curselab.errors import InputError
+
+Vector = NDArray[np.float64]
+
+KEY = ["mixture", "params", "tokens", "added"]
+REACH = 4.0
+"""Beyond the measured sizes of data, on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """log2 of equivalent over actual target data, by cell and language."""
+
+    cells: pd.DataFrame
+    """``KEY``, one row a cell."""
+    languages: tuple[str, ...]
+    point: Vector
+    """``(n_cells, n_languages)``; NaN where a language was not run."""
+    draws: Vector
+    """The same with the noise of both the curve and the mixture drawn, ``(draws, n_cells, n_languages)``."""
+    state: NDArray[np.str_]
+    """``measured``, ``extrapolated``, ``below_floor`` or empty, ``(n_cells, n_languages)``."""
+
+    def less(self, other: "Gains", rows: NDArray[np.intp]) -> "Gains":
+        """Gains above those of ``other``'s rows, one for each of these cells; a negative row has no counterpart."""
+        missing = rows < 0
+        point, draws = other.point[rows].copy(), other.draws[:, rows].copy()
+        point[missing], draws[:, missing] = np.nan, np.nan
+        return Gains(self.cells, self.languages, self.point - point, self.draws - draws, self.state)
+
+    def take(self, rows: NDArray[np.bool_]) -> "Gains":
+        """Some of the cells."""
+        cells = self.cells[rows].reset_index(drop=True)
+        return Gains(cells, self.languages, self.point[rows], self.draws[:, rows], self.state[rows])
+
+
+def fit_all_curves(table: Table, *, form: str) -> dict[float, Curves]:
+    """Fit the monolingual curves, by size of model."""
+    alone = table.cells[table.cells["mixture"] == ALONE]
+    curves = {}
+    for size, part in alone.groupby("params"):
+        log_loss, runs, noise = (
+            part.pivot_table(index="language", columns="tokens", values=name) for name in ("log_loss", "runs", "sigma")
+        )
+        if len(log_loss.columns) < 2:
+            raise InputError(f"tokens: one size of monolingual data was given at {size:g} parameters, 2 are needed")
+        known = table.dof > 0
+        sigma = float(np.sqrt(np.nanmean(noise.to_numpy() ** 2))) if known else None
+        weights = runs.fillna(0).to_numpy(dtype=float)
+        if sigma is not None:
+            weights = weights * np.nan_to_num((sigma / noise.reindex(columns=runs.columns).to_numpy()) ** 2, nan=0.0)
+        log_tokens = np.log(log_loss.columns.to_numpy(dtype=float))
+        curves[float(str(size))] = fit_curves(
+            float(str(size)),
+            tuple(log_loss.index),
+            log_tokens,
+            log_loss.to_numpy(),
+            weights,
+            sigma=sigma,
+            dof=table.dof,
+            form=form,
+        )
+    return curves
+
+
+def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np.random.Generator) -> Gains:
+    """Invert every cell, and draws of it.
+
+    Raises
+    ------
+    InputError
+        A size of model has additions and no monolingual curve, or a language has none at a size.
+    """
+    mixed = table.cells[table.cells["mixture"] != ALONE]
+    languages = table.languages
+    keys = (
+        mixed[["mixture", "params", "tokens", "added"]].drop_duplicates().sort_values(["mixture", "params", "tokens", "added"])
+    )
+    cells = keys.reset_index(drop=True)
+    shape = (len(cells), len(languages))
+    point, state = np.full(shape, np.nan), np.full(shape, "", dtype="U12")
+    drawn = np.full((draws, *shape), np.nan)
+    places = mixed.set_index([*KEY, "language"])[["log_loss", "runs", "sigma"]]
+    order = pd.MultiIndex.from_frame(cells)
+    # not pivot_table, which drops a column without any value, as the noise of unrepeated runs is
+    wide = {name: places[name].unstack("language") for name in places}  # noqa: PD010
+    log_loss, runs, sigma = (part.reindex(index=order, columns=languages).to_numpy(dtype=float) for part in wide.values())
+    for size, rows in cells.groupby("params").groups.items():
+        curve = curves.get(float(str(size)))
+        if curve is None:
+            raise InputError(f"data: {size:g} parameters have mixtures and no monolingual runs, which every size needs")
+        columns = np.array([languages.index(name) for name in curve.languages])
+        place = np.asarray(rows)[:, None], columns
+        if np.isfinite(np.delete(log_loss[rows], columns, axis=1)).any():
+            raise InputError(f"data: a language has mixtures and no monolingual runs at {size:g} parameters")
+        noise = np.where(np.isfinite(sigma[place]), sigma[place], curve.sigma)
+        error = noise / np.sqrt(runs[place])
+        at = np.log(cells.loc[rows, "tokens"].to_numpy(dtype=float))[:, None]
+        y = log_loss[place]
+        found = curve.log_tokens(y.T).T
+        point[place] = _limited(found, at, curve)
+        state[place] = np.where(np.isfinite(y), states(found, _log(curve.measured)), "")
+        noisy = y + error * _student(rng, (draws, *y.shape), table.dof)
+        inverse = curve.log_tokens(noisy.transpose(0, 2, 1), curve.draw(draws, rng)).transpose(0, 2, 1)
+        drawn[:, *place] = _limited(inverse, at, curve)
+    return Gains(cells, languages, point, drawn, state)
+
+
+def _student(rng: np.random.Generator, shape: tuple[int, ...], dof: int) -> Vector:
+    """Normal noise whose standard deviation is itself known with ``dof`` degrees of freedom, one draw for all cells."""
+    scale = np.sqrt(dof / rng.chisquare(dof, shape[0])) if dof else np.ones(shape[0])
+    return np.asarray(scale.reshape(-1, *([1] * (len(shape) - 1))) * rng.standard_normal(shape))
+
+
+def _limited(log_tokens: Vector, at: Vector, curve: Curves) -> Vector:
+    low, high = _log(curve.measured)
+    return np.asarray((np.clip(log_tokens, low - np.log(REACH), high + np.log(REACH)) - at) / np.log(2))
+
+
+def _log(ends: tuple[float, float]) -> tuple[float, float]:
+    return float(np.log(ends[0])), float(np.log(ends[1]))

@@ -1,0 +1,133 @@
+"""A researcher's table of monolingual and multilingual runs as cells: means of ln L, and the noise of one run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.columns import drop_diverged, positive, require_columns
+from analysis.fitting.result import Note
+from curselab.errors import InputError
+
+Vector = NDArray[np.float64]
+
+CELL = ["language", "mixture", "params", "tokens", "added"]
+ALONE = ""
+"""Name of the mixture of a monolingual run."""
+_MIN_DOF = 10  # repeats behind a standard deviation of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells of a table."""
+
+    cells: pd.DataFrame
+    """One row a cell: the five names of ``CELL``, ``seen`` (target tokens with repeats), ``log_loss`` (mean of ln L), ``runs``
+    and ``sigma`` (standard deviation of ln L of one run; NaN where no run is repeated)."""
+    runs: pd.DataFrame
+    """One row a run: ``CELL``, ``seen``, ``log_loss``, ``seed``."""
+    dof: int
+    """Degrees of freedom behind the standard deviations."""
+    n_diverged: int
+    notes: tuple[Note, ...]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """In order of their names."""
+        return tuple(sorted(self.cells["language"].unique()))
+
+    @property
+    def mixtures(self) -> tuple[str, ...]:
+        """Names of what was added, in order."""
+        return tuple(sorted(set(self.cells["mixture"]) - {ALONE}))
+
+    def without(self, rows: NDArray[np.bool_]) -> "Table":
+        """Return the table without some runs ``(n_runs,)``, with the noise of all."""
+        cells, _, notes = _cells(self.runs[~rows])
+        noise = self.cells.set_index(CELL)["sigma"]
+        sigma = noise.reindex(pd.MultiIndex.from_frame(cells[CELL])).to_numpy()
+        return Table(cells.assign(sigma=sigma), self.runs[~rows], self.dof, self.n_diverged, notes)
+
+
+def read_table(
+    data: pd.DataFrame,
+    *,
+    language: str,
+    params: str,
+    tokens: str,
+    added: str,
+    loss: str,
+    mixture: str | None,
+    seed: str | None,
+    seen: str | None,
+) -> Table:
+    """Check the columns and average the seeds of every cell.
+
+    Raises
+    ------
+    InputError
+        A column is missing or holds something else than numbers of its kind, no run is monolingual, or none has an addition.
+    """
+    columns = [language, params, tokens, added, loss, *(name for name in (mixture, seed, seen) if name is not None)]
+    require_columns(data, *columns)
+    kept, n_diverged = drop_diverged(data)
+    if kept.empty:
+        raise InputError("data: no run with a loss was given")
+    extra = _not_negative(kept, added)
+    frame = pd.DataFrame(
+        {
+            "language": kept[language].astype(str).to_numpy(),
+            "mixture": np.where(extra > 0, "added" if mixture is None else kept[mixture].astype(str).to_numpy(), ALONE),
+            "params": positive(kept, params),
+            "tokens": positive(kept, tokens),
+            "added": extra,
+            "seen": positive(kept, tokens if seen is None else seen),
+            "log_loss": np.log(positive(kept, loss)),
+            "seed": np.arange(len(kept)) if seed is None else kept[seed].to_numpy(),
+        }
+    )
+    if (frame["mixture"] == ALONE).all() or (frame["mixture"] != ALONE).all():
+        raise InputError(f"data: runs with {added} of 0 (monolingual) and above 0 are needed, only one kind was given")
+    cells, dof, notes = _cells(frame)
+    return Table(cells, frame, dof, n_diverged, notes)
+
+
+def _cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, int, tuple[Note, ...]]:
+    groups = frame.groupby(CELL, sort=True)
+    cells = groups.agg(
+        seen=("seen", "mean"), log_loss=("log_loss", "mean"), runs=("log_loss", "size"), variance=("log_loss", "var")
+    ).reset_index()
+    cells["square"] = (cells.pop("variance") * (cells["runs"] - 1)).fillna(0.0)
+    dof = int((cells["runs"] - 1).sum())
+    if dof == 0:
+        note = Note("one_seed", "no run is repeated, so noise is read off the scatter around the curves: 3 seeds are better")
+        return cells.drop(columns="square").assign(sigma=np.nan), 0, (note,)
+    sigma = _noise(cells, ["params", "tokens"])
+    if sigma is None:
+        sigma = _noise(cells, ["params"])
+    if sigma is None:
+        sigma = np.full(len(cells), np.sqrt(cells["square"].sum() / dof))
+    return cells.drop(columns="square").assign(sigma=sigma), dof, ()
+
+
+def _noise(cells: pd.DataFrame, by: Sequence[str]) -> Vector | None:
+    """Pooled standard deviation of each cell's group; None where one has too few repeats."""
+    groups = cells.groupby(list(by))
+    dof = groups["runs"].transform("sum") - groups["runs"].transform("size")
+    square = groups["square"].transform("sum")
+    if (dof < _MIN_DOF).any() or (square <= 0).any():
+        return None
+    return np.asarray(np.sqrt(square / dof))
+
+
+def _not_negative(data: pd.DataFrame, name: str) -> Vector:
+    values = pd.to_numeric(data[name], errors="coerce").to_numpy(dtype=float)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(
+            f"data: {name} is {data[name].iloc[row]!r} in row {data.index[row]}, 0 (monolingual) or more is needed"
+        )
+    return values
