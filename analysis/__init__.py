@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from analysis.decisions.sensitivity import sensitivity
     from analysis.laws.capacity_gap import fit_capacity_gap
     from analysis.laws.capacity_gap_published import ZhangCapacityGap
+    from analysis.laws.depth import fit_depth
+    from analysis.laws.depth_effective import effective_depth
+    from analysis.laws.depth_growth import fit_growth
     from analysis.laws.distillation_scaling import DistillationScaling, fit_distillation
     from analysis.laws.general import custom_law
     from analysis.laws.kernel_toy import KernelToy
     from analysis.laws.learning_rate import fit_learning_rate
     from analysis.laws.scaling import fit_scaling_law
+    from analysis.laws.stability_gap import fit_stability_gap
 
 __all__ = [
     "DistillationScaling",
@@ -30,11 +34,15 @@ __all__ = [
     "compare_laws",
     "compare_systems",
     "custom_law",
+    "effective_depth",
     "fit_capacity_gap",
+    "fit_depth",
     "fit_distillation",
+    "fit_growth",
     "fit_isoflop",
     "fit_learning_rate",
     "fit_scaling_law",
+    "fit_stability_gap",
     "optimal",
     "optimal_teacher",
     "plan",
@@ -51,10 +59,14 @@ _HOME = {
     "compare_systems": "analysis.decisions.compare",
     "custom_law": "analysis.laws.general",
     "fit_capacity_gap": "analysis.laws.capacity_gap",
+    "effective_depth": "analysis.laws.depth_effective",
+    "fit_depth": "analysis.laws.depth",
+    "fit_growth": "analysis.laws.depth_growth",
     "fit_distillation": "analysis.laws.distillation_scaling",
     "fit_isoflop": "analysis.decisions.isoflop",
     "fit_learning_rate": "analysis.laws.learning_rate",
     "fit_scaling_law": "analysis.laws.scaling",
+    "fit_stability_gap": "analysis.laws.stability_gap",
     "optimal": "analysis.decisions.allocate",
     "optimal_teacher": "analysis.decisions.optimal_teacher",
     "plan": "analysis.decisions.plan",
