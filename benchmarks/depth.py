@@ -70,15 +70,17 @@ def main() -> None:
             continue
         grown = study(truth, **options)
         chosen = Counter(g.family for g in grown if g.status == "ok")
-        named = [g.growth for g in grown if g.growth is not None]
-        true_words = _words(truth)
-        right = sum(word in true_words for word in named)
-        cells = [f"{chosen[name] or ''}" for name in names]
-        share = f"{chosen[truth] / chosen.total():.0%}" if chosen.total() else "--"
+        named = [g.growth in _words(truth) for g in grown if g.growth is not None]
+        cells = [str(chosen[name] or "") for name in names]
         print(
-            f"| {truth} | {chosen.total() / len(grown):.0%} | {share} | {len(named) / len(grown):.0%}"
-            f" | {right / len(named) if named else float('nan'):.0%} | {' | '.join(cells)} |"
+            f"| {truth} | {_share(chosen.total(), len(grown))} | {_share(chosen[truth], chosen.total())}"
+            f" | {_share(len(named), len(grown))} | {_share(sum(named), len(named))} | {' | '.join(cells)} |",
+            flush=True,
         )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.0%}" if whole else "--"
 
 
 def _words(truth: str) -> set[str]:

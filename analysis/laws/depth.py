@@ -41,7 +41,7 @@ import pandas as pd
 from analysis.fitting.result import Counts, Note, Status, check_level, from_plain, to_plain
 from analysis.fitting.seeds import Estimate
 from analysis.laws.depth_arm import Arm, Scheme, across, measure, summarise
-from analysis.laws.depth_lift import judge_lifts
+from analysis.laws.depth_lift import Fall, falls, judge_lifts
 from analysis.laws.depth_table import read_cells, read_layers
 from analysis.laws.depth_verdict import Verdict, judge_curse, shown
 from curselab.errors import InputError
@@ -60,6 +60,8 @@ class DepthFit:
     """Of the baseline."""
     lifts: tuple[Verdict, ...]
     """Of every other scheme against it."""
+    falls: tuple[Fall, ...]
+    """Loss of the baseline less that of each other scheme, by depth."""
     level: float
     counts: Counts
     warnings: tuple[Note, ...]
@@ -217,6 +219,7 @@ def fit_depth(
         schemes=tuple(schemes.values()),
         curse=judge_curse(schemes[baseline], arms[baseline, schemes[baseline].depths[-1]]),
         lifts=judge_lifts(drafts, arms, baseline, level),
+        falls=falls(drafts, baseline, level),
         level=level,
         counts=Counts(
             n_runs=sum(arm.n_runs - arm.n_diverged for arm in arms.values()),

@@ -13,13 +13,13 @@ nothing, and a scheme that diverges at every rate does not train, which fails 3.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fitting.monotone import holm
-from analysis.fitting.seeds import contrast, over_seeds, slopes
+from analysis.fitting.seeds import Estimate, contrast, over_seeds, slopes
 from analysis.laws.depth_arm import Arm, Draft, by_seed, paired_losses
 from analysis.laws.depth_effective import median_ratios
 from analysis.laws.depth_growth import geometric
@@ -32,6 +32,22 @@ Key = tuple[str, int]
 SCALED = "scaled"
 """Initialisation that a lift must also beat."""
 _DEEP = 12  # least depth at which a lift is asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fall:
+    """Loss of the baseline less that of a scheme at one depth, nats/token."""
+
+    scheme: str
+    depth: int
+    estimate: Estimate
+
+
+def falls(drafts: Mapping[Key, Draft], baseline: str, level: float) -> tuple[Fall, ...]:
+    """Compare every scheme's loss with the baseline's, at every depth at which both have one."""
+    names = [name for name in dict.fromkeys(scheme for scheme, _ in drafts) if name != baseline]
+    found = {name: _falls(drafts, name, baseline, _shared(drafts, name, baseline), level)[0] for name in names}
+    return tuple(Fall(scheme=name, depth=depth, estimate=e) for name in names for depth, e in found[name].items())
 
 
 def judge_lifts(drafts: Mapping[Key, Draft], arms: Mapping[Key, Arm], baseline: str, level: float) -> tuple[Verdict, ...]:
@@ -107,23 +123,33 @@ def _use(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depth: int, le
 
 def _gaps(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depths: Sequence[int], level: float) -> list[Part]:
     """Loss of the baseline less that of the scheme, with the noise of a run pooled over the cells of both."""
-    alive = [depth for depth in depths if drafts[scheme, depth].cell.alive]
     asked = [depth for depth in depths if depth >= _DEEP]
     if not asked:
         return [Part(claim=f"fall of the loss at L of {_DEEP} or more: no run there", answer="not resolved", estimate=NOTHING)]
-    falls, parts = {}, []
-    if alive:
-        paired = paired_losses([drafts[name, depth] for depth in alive for name in (baseline, scheme)])
-        gap = np.kron(np.eye(len(alive)), [1.0, -1.0])
-        falls = {depth: contrast(paired, weights, level) for depth, weights in zip(alive, gap, strict=True)}
+    falls, slope, parts = *_falls(drafts, scheme, baseline, depths, level), []
     for depth in asked:
         claim = f"fall of the loss at L = {depth} (nats/token)"
         lost = Part(claim=f"{claim}: diverged", answer="no", estimate=NOTHING)
         parts.append(more(claim, falls[depth]) if depth in falls else lost)
-    if len(alive) > 1:
-        x = np.log(alive) - np.log(alive).mean()
-        parts.append(above("slope of that fall on ln L", contrast(paired, (x / (x @ x)) @ gap, level), 0.0))
+    if slope is not None:
+        parts.append(above("slope of that fall on ln L", slope, 0.0))
     return parts
+
+
+def _falls(
+    drafts: Mapping[Key, Draft], scheme: str, baseline: str, depths: Sequence[int], level: float
+) -> tuple[dict[int, Estimate], Estimate | None]:
+    """Fall of the loss at every depth at which the scheme has one, and its slope on ln L."""
+    alive = [depth for depth in depths if drafts[scheme, depth].cell.alive]
+    if not alive:
+        return {}, None
+    paired = paired_losses([drafts[name, depth] for depth in alive for name in (baseline, scheme)])
+    gap = np.kron(np.eye(len(alive)), [1.0, -1.0])
+    falls = {depth: contrast(paired, weights, level) for depth, weights in zip(alive, gap, strict=True)}
+    if len(alive) < 2:
+        return falls, None
+    x = np.log(alive) - np.log(alive).mean()
+    return falls, contrast(paired, (x / (x @ x)) @ gap, level)
 
 
 def _adjust(parts: Sequence[Sequence[Part]], level: float) -> list[list[Part]]:

@@ -132,9 +132,12 @@ def _folds(name: str, params: tuple[float, ...], end: float) -> float | None:
 def choose(families: tuple[FamilyFit, ...]) -> list[FamilyFit]:
     """Families that the data do not tell apart: each means what it says, and none adds a parameter that is not needed."""
     near = [f for f in families if f.delta < DELTA and np.isfinite(f.aicc)]
-    meant = [f for f in near if f.word is not None and not (f.name == "power" and f.word == "logarithmic")] or near
-    names = [f.name for f in meant]
-    return [f for i, f in enumerate(meant) if not _CONTAINS.get(f.name, set()) & set(names[:i])]
+    names = [f.name for f in near]
+    needed = [f for i, f in enumerate(near) if not _CONTAINS.get(f.name, set()) & set(names[:i])]
+    meant = [f for f in needed if f.word is not None and not (f.word == "logarithmic" and f.name != "log" and "log" in names)]
+    # what earns no word gives way to what does, but never to a richer family
+    fewest = min((len(f.symbols) for f in meant), default=np.inf)
+    return [f for f in needed if f in meant or f.word is None and len(f.symbols) < fewest]
 
 
 def word_of(families: tuple[FamilyFit, ...], candidates: list[FamilyFit], n_seeds: int, n: int) -> str | None:

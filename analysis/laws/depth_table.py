@@ -148,7 +148,8 @@ def read_cells(runs: pd.DataFrame, names: Mapping[str, str]) -> Iterator[Cell]:
     scheme = runs[names["scheme"]].astype(str)
     if "initialisation" in runs:
         initial = runs["initialisation"].fillna(PLAIN).astype(str)
-        scheme = scheme.where(initial == PLAIN, scheme + " + " + initial + " init")
+        # a scheme's own initialisation goes without saying
+        scheme = scheme.where((initial == PLAIN) | (initial == scheme), scheme + " + " + initial + " init")
     for label in scheme.unique():
         mine = runs[scheme == label]
         for depth in sorted(mine[names["depth"]].unique()):

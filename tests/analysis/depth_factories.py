@@ -96,5 +96,5 @@ def _layers(run_id: str, truth: Scheme, depth: int, scatter: float, rng: np.rand
             add(step, part, "relative_contribution", x ** (-0.5 + share * truth.tilt))
         add(step, "block", "jacobian_minus_identity", x ** (-0.5 + share * truth.tilt))
     add(100, "block", "loss_removed_delta_nats_per_token", 0.3 * np.exp(-truth.decline * x))
-    add(100, "block", "loss_truncated_delta_nats_per_token", 0.02 * (depth - x + 1))
+    add(100, "block", "loss_truncated_delta_nats_per_token", 0.03 * (depth - x + 1))
     return rows
