@@ -21,6 +21,12 @@ class ProbeCallback(L.Callback):
         self.probes = probes
         self._losses: list[Tensor] = []
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the model before its first step."""
+        assert isinstance(pl_module, LanguageModule)
+        if trainer.global_step == 0:
+            self.probes.begin(pl_module.model)
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -5,6 +5,7 @@ Fitted exponents move with the counting convention, so every count here says whi
 
 from dataclasses import dataclass
 
+from trainer.norms import norms_embedding, rules
 from trainer.spec import ModelSpec, RunSpec
 
 
@@ -18,6 +19,7 @@ class Parameters:
     attention: int
     ffn: int
     norms: int
+    """Gains, and what a scheme learns to scale branches by."""
 
     @property
     def total(self) -> int:
@@ -45,8 +47,15 @@ def count_parameters(model: ModelSpec, vocab_size: int) -> Parameters:
         head=0 if model.tie_embeddings else vocab_size * model.width,
         attention=4 * model.width * model.features_per_head * sum(model.heads_by_block),
         ffn=(3 if model.ffn == "swiglu" else 2) * model.width * sum(model.ffn_widths_by_block),
-        norms=model.width * (2 * model.depth + 1),
+        norms=_norms(model),
     )
+
+
+def _norms(model: ModelSpec) -> int:
+    in_blocks, learned = 0, {"": 0, "scalar": 1, "features": model.width}
+    for rule in rules(model):
+        in_blocks += 2 * ((rule.norm_in + rule.norm_out + rule.norm_sum) * model.width + learned[rule.learned])
+    return in_blocks + (1 + norms_embedding(model)) * model.width
 
 
 def forward_flop_per_token(model: ModelSpec, vocab_size: int) -> int:

@@ -1,18 +1,24 @@
-"""The decoder: a pre-norm transformer without biases, all in one file; Llama or GPT-2 by the options of its spec.
+"""The decoder: a transformer without biases, all in one file; Llama or GPT-2 by the options of its spec.
+
+Where norms stand and what scales a branch is said by a rule of :mod:`trainer.norms`.
 
 Sources: RMSNorm, Zhang & Sennrich (1910.07467); rotary positions, Su et al. (2104.09864), in the half-rotation layout of
 Llama; SwiGLU, Shazeer (2002.05202); all three together, Touvron et al. (2302.13971). LayerNorm, learned positions and GELU
 together are GPT-2, Radford et al. (2019).
 """
 
-import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from trainer.norms import Rule, branch_scale, deepnorm_beta, norms_embedding, rules
 from trainer.spec import ModelSpec
+
+Map = Callable[[Tensor], Tensor]
 
 
 class Decoder(nn.Module):
@@ -34,7 +40,8 @@ class Decoder(nn.Module):
         super().__init__()
         self.spec = spec
         self.embedding = skip_init(nn.Embedding, vocab_size, spec.width)
-        self.blocks = nn.ModuleList(Block(spec, number) for number in range(spec.depth))
+        self.blocks = nn.ModuleList(Block(spec, number, rule) for number, rule in enumerate(rules(spec)))
+        self.embedding_norm = norm(spec) if norms_embedding(spec) else nn.Identity()
         self.norm = norm(spec)
         self.head = matrix(spec.width, vocab_size)
         if spec.tie_embeddings:
@@ -48,53 +55,149 @@ class Decoder(nn.Module):
 
     def features(self, tokens: Tensor) -> Tensor:
         """Normed residual stream (batch, length, width) that the head reads, from token ids (batch, length)."""
-        length = tokens.shape[1]
+        x, length = self.embed(tokens), tokens.shape[1]
         cosine, sine = self.cosine[:length], self.sine[:length]  # (length, head_dim)
-        x = self.embedding(tokens)  # (batch, length, width)
-        if self.spec.positions == "learned":
-            x = x + self.position.weight[:length]
-        x = F.dropout(x, self.spec.dropout, self.training)
         for block in self.blocks:
             x = block(x, cosine, sine)
         return self.norm(x)  # type: ignore[no-any-return]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Residual stream (batch, length, width) that the first block reads, from token ids (batch, length)."""
+        x = self.embedding(tokens)
+        if self.spec.positions == "learned":
+            x = x + self.position.weight[: tokens.shape[1]]
+        return F.dropout(self.embedding_norm(x), self.spec.dropout, self.training)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (batch, length, vocab_size) for the next token, from token ids (batch, length)."""
         return self.head(self.features(tokens))  # type: ignore[no-any-return]
 
-    @torch.no_grad()
-    def _initialise(self, generator: torch.Generator) -> None:
-        """Normal weights of variance 1 / fan-in; what writes to the residual stream divided by sqrt(2 depth), as in GPT-2."""
-        residual_scale = 1 / math.sqrt(2 * self.spec.depth)
-        nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
-        if not self.spec.tie_embeddings:
-            nn.init.normal_(self.head.weight, std=0.02, generator=generator)
+    def count_step(self) -> None:
+        """Let blocks that are ramped up know that the optimiser has taken a step."""
         for block in self.blocks:
             assert isinstance(block, Block)
+            block.steps += 1
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator) -> None:
+        """Normal weights of variance 1 / fan-in, but for what the spec's initialisation says otherwise."""
+        nn.init.normal_(self.embedding.weight, std=self.spec.embedding_std, generator=generator)
+        if not self.spec.tie_embeddings:
+            nn.init.normal_(self.head.weight, std=0.02, generator=generator)
+        for number, block in enumerate(self.blocks, start=1):
+            assert isinstance(block, Block)
+            if self.spec.initialisation == "deepnorm":
+                block.draw_xavier(deepnorm_beta(self.spec), generator)
+                continue
             for linear in (block.attention.qkv, block.ffn.into):
                 nn.init.normal_(linear.weight, std=linear.in_features**-0.5, generator=generator)
             for linear in (block.attention.out, block.ffn.down):
-                nn.init.normal_(linear.weight, std=residual_scale * linear.in_features**-0.5, generator=generator)
+                std = branch_scale(self.spec, number) * linear.in_features**-0.5
+                nn.init.normal_(linear.weight, std=std, generator=generator)
         if self.spec.positions == "learned":
             nn.init.normal_(self.position.weight, std=0.02, generator=generator)
 
 
-class Block(nn.Module):
-    """Pre-norm block: attention, then the feed-forward network, each added to the residual stream."""
+class SubLayer(NamedTuple):
+    """What a sub-layer does to the residual stream, each (batch, length, width)."""
 
-    def __init__(self, spec: ModelSpec, number: int) -> None:
+    stream: Tensor
+    """What it adds to."""
+    branch: Tensor
+    """What it adds."""
+    after: Tensor
+    """The stream that goes on: their sum, or its norm."""
+
+
+def join(
+    rule: Rule, x: Tensor, branch: Map, *, norm: Map, out_norm: Map | None = None, scale: Tensor | None = None
+) -> SubLayer:
+    """Join a sub-layer to the residual stream by a rule of :mod:`trainer.norms`.
+
+    Parameters
+    ----------
+    rule : Rule
+    x : Tensor (..., width)
+        The stream.
+    branch : callable
+        The sub-layer itself.
+    norm : callable
+        N_in or N_sum; no rule has both.
+    out_norm : callable, optional
+        N_out, where the rule has one.
+    scale : Tensor, optional
+        b, where it is learned or a ramp.
+    """
+    added = branch(_times(norm(x), rule.input) if rule.norm_in else x)
+    if out_norm is not None:
+        added = out_norm(added)
+    added = _times(added, rule.output) if scale is None else scale * added
+    stream = _times(x, rule.stream)
+    total = stream + added
+    return SubLayer(stream, added, norm(total) if rule.norm_sum else total)
+
+
+def _times(x: Tensor, factor: float) -> Tensor:
+    return x if factor == 1 else factor * x
+
+
+class Block(nn.Module):
+    """Attention, then the feed-forward network, each joined to the residual stream by the block's rule."""
+
+    steps: Tensor
+
+    def __init__(self, spec: ModelSpec, number: int, rule: Rule) -> None:
         super().__init__()
         self.dropout = spec.dropout
-        self.attention_norm = norm(spec)
+        self.rule = rule
+        normed = rule.norm_in or rule.norm_sum
+        self.attention_norm = norm(spec, gain=rule.gain) if normed else nn.Identity()
         self.attention = Attention(spec, spec.heads_by_block[number])
-        self.ffn_norm = norm(spec)
+        self.ffn_norm = norm(spec, gain=rule.gain) if normed else nn.Identity()
         hidden = spec.ffn_widths_by_block[number]
         self.ffn = SwiGLU(spec.width, hidden) if spec.ffn == "swiglu" else Gelu(spec.width, hidden)
+        self.attention_out_norm = norm(spec) if rule.norm_out else None
+        self.ffn_out_norm = norm(spec) if rule.norm_out else None
+        learned = {"scalar": 1, "features": spec.width}.get(rule.learned)
+        self.attention_scale = None if learned is None else nn.Parameter(torch.full((learned,), rule.start))
+        self.ffn_scale = None if learned is None else nn.Parameter(torch.full((learned,), rule.start))
+        if rule.ramp:
+            self.ramp_steps = rule.ramp * spec.prores_steps
+            self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         """Residual stream (batch, length, width) to the same."""
-        x = x + F.dropout(self.attention(self.attention_norm(x), cosine, sine), self.dropout, self.training)
-        return x + F.dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
+        return self.feed(self.attend(x, cosine, sine).after).after
+
+    def attend(self, x: Tensor, cosine: Tensor, sine: Tensor) -> SubLayer:
+        """Join attention to the stream."""
+
+        def branch(y: Tensor) -> Tensor:
+            return F.dropout(self.attention(y, cosine, sine), self.dropout, self.training)
+
+        scale = self._ramp() if self.rule.ramp else self.attention_scale
+        return join(self.rule, x, branch, norm=self.attention_norm, out_norm=self.attention_out_norm, scale=scale)
+
+    def feed(self, x: Tensor) -> SubLayer:
+        """Join the feed-forward network to the stream."""
+
+        def branch(y: Tensor) -> Tensor:
+            return F.dropout(self.ffn(y), self.dropout, self.training)
+
+        scale = self._ramp() if self.rule.ramp else self.ffn_scale
+        return join(self.rule, x, branch, norm=self.ffn_norm, out_norm=self.ffn_out_norm, scale=scale)
+
+    def _ramp(self) -> Tensor:
+        return (self.steps / self.ramp_steps).clamp(max=1)
+
+    def draw_xavier(self, beta: float, generator: torch.Generator) -> None:
+        """Xavier's normal weights, each matrix by itself; gain ``beta`` but for query and key (DeepNorm)."""
+        query, key, value = self.attention.qkv.weight.chunk(3)
+        halves = self.ffn.into.weight.chunk(2 if isinstance(self.ffn, SwiGLU) else 1)
+        for weight in (query, key):
+            nn.init.xavier_normal_(weight, generator=generator)
+        for weight in (value, self.attention.out.weight, *halves, self.ffn.down.weight):
+            nn.init.xavier_normal_(weight, gain=beta, generator=generator)
 
 
 class Attention(nn.Module):
@@ -158,11 +261,14 @@ class Gelu(nn.Module):
         return F.gelu(hidden)
 
 
-def norm(spec: ModelSpec) -> nn.Module:
+def norm(spec: ModelSpec, *, gain: float = 1.0) -> nn.Module:
     """Normalisation over the width, with a gain and without a bias."""
-    if spec.norm == "rms":
-        return nn.RMSNorm(spec.width, eps=spec.norm_epsilon)
-    return nn.LayerNorm(spec.width, eps=spec.norm_epsilon, bias=False)
+    rms = spec.norm == "rms"
+    made = (
+        nn.RMSNorm(spec.width, eps=spec.norm_epsilon) if rms else nn.LayerNorm(spec.width, eps=spec.norm_epsilon, bias=False)
+    )
+    nn.init.constant_(made.weight, gain)
+    return made
 
 
 def matrix(inputs: int, outputs: int) -> nn.Linear:

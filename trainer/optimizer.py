@@ -35,6 +35,8 @@ def make_optimizer(spec: RunSpec, model: Decoder, moments: dict[int, Any] | None
         eps=chosen.epsilon,
         fused=True,
     )
+    if spec.model.scheme == "prores":
+        optimizer.register_step_post_hook(lambda *_: model.count_step())
     if moments is not None:
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return optimizer, LambdaLR(optimizer, lambda step: factor_at(spec, step))

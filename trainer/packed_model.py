@@ -6,6 +6,7 @@ for one member after another: as fast in its cache, and with the bits of a decod
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainer.losses import head_loss, token_nats
-from trainer.model import Attention, Block, Decoder, Gelu, SwiGLU, rotate
+from trainer.model import Attention, Block, Decoder, Gelu, Map, SwiGLU, join, rotate
+from trainer.norms import Rule, norms_embedding
 
 
 def packed_losses(models: Sequence[Decoder], tokens: Tensor, *, one_by_one: bool) -> Tensor:
@@ -22,7 +24,7 @@ def packed_losses(models: Sequence[Decoder], tokens: Tensor, *, one_by_one: bool
     Parameters
     ----------
     models : sequence of Decoder
-        The members: of one shape and without dropout.
+        The members: of one shape, without dropout, and of a scheme whose rule packs.
     tokens : Tensor (members, batch, length + 1)
     one_by_one : bool
         Whether LayerNorm and losses are computed for one member after another.
@@ -43,25 +45,42 @@ def packed_features(models: Sequence[Decoder], tokens: Tensor, *, one_by_one: bo
     if spec.positions == "learned":
         x = x + torch.stack([model.position.weight for model in models])[:, None, :length]
     x = x.flatten(1, 2)
+    if norms_embedding(spec):
+        x = _norm([model.embedding_norm for model in models], x, one_by_one)
     cosine, sine = models[0].cosine[:length], models[0].sine[:length]
     for blocks in cast("zip[tuple[Block, ...]]", zip(*(model.blocks for model in models), strict=True)):
-        normed = _norm([block.attention_norm for block in blocks], x, one_by_one)
-        x = x + _attention([block.attention for block in blocks], normed.unflatten(1, (batch, length)), cosine, sine)
-        normed = _norm([block.ffn_norm for block in blocks], x, one_by_one)
-        x = x + _ffn([block.ffn for block in blocks], normed)
+        attentions, ffns = [block.attention for block in blocks], [block.ffn for block in blocks]
+        norms = [block.attention_norm for block in blocks], [block.attention_out_norm for block in blocks]
+        mix = partial(_attention, attentions, batch=batch, cosine=cosine, sine=sine)
+        x = _joined(blocks[0].rule, x, mix, *norms, one_by_one)
+        norms = [block.ffn_norm for block in blocks], [block.ffn_out_norm for block in blocks]
+        x = _joined(blocks[0].rule, x, partial(_ffn, ffns), *norms, one_by_one)
     return _norm([model.norm for model in models], x, one_by_one)
 
 
-def _attention(layers: Sequence[Attention], x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Map (members, batch, length, width) to (members, batch x length, width)."""
-    members, batch, length, _ = x.shape
-    qkv = _linear([layer.qkv for layer in layers], x.flatten(1, 2))
-    qkv = qkv.view(members * batch, length, 3, layers[0].heads, -1)
+def _joined(
+    rule: Rule, x: Tensor, branch: Map, norms: Sequence[nn.Module], outs: Sequence[nn.Module | None], one_by_one: bool
+) -> Tensor:
+    after = [layer for layer in outs if layer is not None]
+    return join(
+        rule,
+        x,
+        branch,
+        norm=lambda y: _norm(norms, y, one_by_one),
+        out_norm=(lambda y: _norm(after, y, one_by_one)) if after else None,
+    ).after
+
+
+def _attention(layers: Sequence[Attention], x: Tensor, *, batch: int, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Map (members, batch x length, width) to the same."""
+    members, rows, _ = x.shape
+    qkv = _linear([layer.qkv for layer in layers], x)
+    qkv = qkv.view(members * batch, rows // batch, 3, layers[0].heads, -1)
     query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (members x batch, heads, length, head_dim)
     if layers[0].rotary:
         query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
     mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-    return _linear([layer.out for layer in layers], mixed.transpose(1, 2).reshape(members, batch * length, -1))
+    return _linear([layer.out for layer in layers], mixed.transpose(1, 2).reshape(members, rows, -1))
 
 
 def _ffn(layers: Sequence[SwiGLU | Gelu], x: Tensor) -> Tensor:

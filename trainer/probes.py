@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trainer.evaluation import Validation, evaluation_steps
+from trainer.layer_probe import LayerProbe
 from trainer.model import Decoder
 from trainer.schedule import factor_at
 from trainer.spec import RunSpec
@@ -140,12 +141,28 @@ class DivergenceGuard:
 
 
 class Probes:
-    """The probes of one run, as one."""
+    """The probes of one run, as one.
 
-    def __init__(self, evaluate: Evaluate, guard: DivergenceGuard) -> None:
+    Parameters
+    ----------
+    evaluate : Evaluate
+    guard : DivergenceGuard
+    layers : LayerProbe, optional
+        Where the run is measured block by block.
+    """
+
+    def __init__(self, evaluate: Evaluate, guard: DivergenceGuard, layers: LayerProbe | None = None) -> None:
         self.evaluate = evaluate
         self.guard = guard
+        self.layers = layers
         self._by_name: dict[str, Probe] = {"evaluate": evaluate, "guard": guard}
+        if layers is not None:
+            self._by_name["layers"] = layers
+
+    def begin(self, model: Decoder) -> None:
+        """Show the model before its first step."""
+        if self.layers is not None:
+            self.layers.begin(model)
 
     def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
         """Show every probe a step."""

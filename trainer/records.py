@@ -1,4 +1,4 @@
-"""Records of the results contract: what one run puts into the tables ``runs`` and ``metrics``."""
+"""Records of the results contract: what one run puts into the tables ``runs``, ``metrics`` and ``layers``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,15 +90,15 @@ def teacher_columns(spec: RunSpec, model: ModelSpec, teacher: Finished | None) -
     }
 
 
-def metrics_table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Rows of the table ``metrics`` with the contract's types, each checked against it."""
+def long_table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows of the table ``metrics`` or ``layers`` with the contract's types, each checked against it."""
     for row in rows:
-        check_record("metrics", row)
-    schema = pa.schema([(column.name, ARROW[column.dtype]) for column in table("metrics").columns])
+        check_record(name, row)
+    schema = pa.schema([(column.name, ARROW[column.dtype]) for column in table(name).columns])
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def write_metrics(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows of the table ``metrics`` as parquet."""
-    content = metrics_table(rows)
+def write_rows(path: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    """Write rows of the table ``metrics`` or ``layers`` as parquet."""
+    content = long_table(name, rows)
     write_with(path, lambda temporary: pq.write_table(content, temporary, write_page_checksum=True))

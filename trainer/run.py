@@ -1,8 +1,8 @@
 """Runs, from specs to folders of results.
 
-A run's folder holds ``spec.json``, ``metrics.parquet``, ``provenance.json``, perhaps ``weights.safetensors``, and
-``summary.json``, which is written last: a folder is complete when it is there. A run that was interrupted goes on from its
-checkpoint.
+A run's folder holds ``spec.json``, ``metrics.parquet``, perhaps ``layers.parquet``, ``provenance.json``, perhaps
+``weights.safetensors``, and ``summary.json``, which is written last: a folder is complete when it is there. A run that was
+interrupted goes on from its checkpoint.
 """
 
 import json
@@ -23,7 +23,7 @@ from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights,
 from trainer.devices import is_leader
 from trainer.model import Decoder
 from trainer.provenance import code_hash, git_state, versions
-from trainer.records import metrics_table, write_metrics
+from trainer.records import long_table, write_rows
 from trainer.sharing import backend_of
 from trainer.signals import held_signals
 from trainer.spec import ModelSpec, PlannedRun, RunSpec
@@ -60,7 +60,7 @@ def warm_up(specs: Iterable[RunSpec], texts: Iterable[PreparedText]) -> None:
         fingerprint(text)
     git_state()
     versions()
-    metrics_table([])  # pyarrow imports pandas for its first table
+    long_table("metrics", [])  # pyarrow imports pandas for its first table
 
 
 def is_complete(folder: Path, *, stage: str, marks: dict[str, str]) -> bool:
@@ -213,7 +213,9 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
         save_weights(result.model, weights)
     if training.final_moments is not None and result.model is not None:
         save_moments(training.final_moments, moments)
-    write_metrics(folder / "metrics.parquet", result.metrics)
+    write_rows(folder / "metrics.parquet", "metrics", result.metrics)
+    if training.probes.layers is not None:
+        write_rows(folder / "layers.parquet", "layers", result.layers)
     check_record("runs", result.summary)
     provenance = {
         "run_id": spec.run_id,

@@ -4,6 +4,7 @@ No torch here: the plan of a grid needs both.
 """
 
 from curselab.errors import InputError
+from trainer.norms import rules
 from trainer.spec import RunSpec
 from trainer.strict import short_hash, to_mapping
 
@@ -21,8 +22,8 @@ def backend_of(spec: RunSpec) -> str:
     compute = spec.compute
     if compute.backend == "packed" and not can_be_packed(spec):
         raise InputError(
-            f"run {spec.run_id}: compute.backend packed takes training on text without dropout, pruning or compilation, on "
-            "one device in 32-true or bf16-mixed; choose lightning or auto"
+            f"run {spec.run_id}: compute.backend packed takes training on text without dropout, pruning, compilation or a "
+            "scheme that learns or ramps up its scales, on one device in 32-true or bf16-mixed; choose lightning or auto"
         )
     if compute.backend != "auto":
         return compute.backend
@@ -36,9 +37,9 @@ def backend_of(spec: RunSpec) -> str:
 
 def can_be_packed(spec: RunSpec) -> bool:
     """Tell whether the backend ``packed`` can carry out a run: no dropout, no teacher, and a shape that its spec gives."""
-    compute = spec.compute
+    compute, plain = spec.compute, spec.model.dropout == 0 and all(rule.packs for rule in rules(spec.model))
     alone = compute.devices == 1 and not compute.compile and compute.precision != "bf16-true"
-    return alone and spec.objective.kind == "lm" and spec.model.dropout == 0 and spec.start.sparsity == 0
+    return alone and plain and spec.objective.kind == "lm" and spec.start.sparsity == 0
 
 
 def trunk_key(spec: RunSpec) -> str:

@@ -6,6 +6,7 @@ sha256 of its canonical JSON, so two runs with one id are the same experiment. I
 
 import math
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,6 +56,8 @@ class ModelSpec:
     (``scaled``, GPT-2) or in block l by sqrt(2 l) (``depth_scaled``); ``deepnorm`` is that scheme's own."""
     embedding_std: float = field(default=0.02, metadata=YOUNGER)
     """Standard deviation of the initial embedding."""
+    prores_steps: int = field(default=1000, metadata=YOUNGER)
+    """Optimiser steps after which the first block is all there, for the scheme ``prores``; block n takes n times as many."""
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "heads", "ffn_width", "context"):
@@ -68,7 +71,21 @@ class ModelSpec:
             require(good, name, list(each), f"{self.depth} numbers of 1 or more, or none")
         require(0 <= self.dropout < 1, "dropout", self.dropout, "a number from 0 to below 1")
         require(self.rope_theta > 0, "rope_theta", self.rope_theta, "a number above 0")
-        require(self.norm_epsilon > 0, "norm_epsilon", self.norm_epsilon, "a number above 0")
+        for name in ("norm_epsilon", "embedding_std", "prores_steps"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")
+        own = (self.scheme == "deepnorm") == (self.initialisation == "deepnorm")
+        require(
+            own,
+            "initialisation",
+            self.initialisation,
+            f"{'deepnorm' if self.scheme == 'deepnorm' else 'another'} (scheme is {self.scheme})",
+        )
+        if self.scheme.startswith("lns") and self.initialisation != "plain":
+            warnings.warn(
+                f"scheme {self.scheme} with initialisation {self.initialisation} shrinks deep branches twice; LayerNorm "
+                "Scaling as published has initialisation plain",
+                stacklevel=2,
+            )
 
     @property
     def features_per_head(self) -> int:
@@ -233,6 +250,21 @@ class EvaluationSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSpec:
+    """Measurements block by block (the table ``layers``): before the first step, where the run is evaluated, at the end."""
+
+    tokens: int = 0
+    """Validation tokens on which the residual stream is measured; 0 measures none."""
+    loss_tokens: int = 0
+    """Validation tokens on which losses without a block are measured after the last step; 0 measures none."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "loss_tokens"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.tokens > 0 or self.loss_tokens == 0, "loss_tokens", self.loss_tokens, "0 (there are no probes.tokens)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeSpec:
     """Hardware facts that change the bits of the result."""
 
@@ -289,6 +321,7 @@ class RunSpec:
     evaluation: EvaluationSpec = field(default_factory=EvaluationSpec)
     compute: ComputeSpec = field(default_factory=ComputeSpec)
     start: StartSpec = field(default_factory=StartSpec)
+    probes: ProbeSpec = field(default_factory=ProbeSpec, metadata=YOUNGER)
     seed: int = 0
     """Seeds the initial weights, the order of the data and dropout."""
     keep_weights: bool = False
@@ -307,6 +340,10 @@ class RunSpec:
         )
         ranks = self.training.batch_sequences % (self.compute.devices * self.training.accumulate) == 0
         require(ranks, "compute.devices", self.compute.devices, "a divisor of training.batch_sequences / training.accumulate")
+        alone = self.compute.devices == 1 or self.probes.tokens == 0
+        require(alone, "probes.tokens", self.probes.tokens, "0 (compute.devices is above 1)")
+        uncut = self.start.sparsity == 0 or self.model.scheme == "pre"
+        require(uncut, "start.sparsity", self.start.sparsity, f"0 (model.scheme is {self.model.scheme}; only pre is pruned)")
         require(self.keep_weights or not self.keep_optimizer, "keep_optimizer", True, "keep_weights: true beside it")
         if self.training.split == "teacher":
             require(self.text.teacher_share > 0, "text.teacher_share", self.text.teacher_share, "a share above 0 for teachers")

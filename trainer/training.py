@@ -12,6 +12,7 @@ from curselab.contract import table
 from curselab.errors import InputError
 from trainer.checkpoint import Checkpoints, load_moments, load_trained, resumable
 from trainer.evaluation import Validation
+from trainer.layer_probe import LayerProbe
 from trainer.memory import require_memory
 from trainer.model import Decoder
 from trainer.probes import DivergenceGuard, Evaluate, Probes
@@ -32,6 +33,8 @@ class RunResult:
     """One record of the table ``runs``."""
     metrics: list[dict[str, Any]]
     """Records of the table ``metrics``."""
+    layers: list[dict[str, Any]]
+    """Records of the table ``layers``; none where the spec does not ask for them."""
     model: Decoder | None
     """The trained model; None where nothing finite came out."""
     resumed_at_step: int | None = None
@@ -103,9 +106,10 @@ class Training:
             "eval_bytes": self.probes.evaluate.validation.bytes,
         }
         ordered = {name: summary[name] for name in table("runs").names}
-        run_id = spec.run_id
-        metrics = [{"sweep": sweep, "run_id": run_id, **row} for row in self.probes.evaluate.rows]
-        return RunResult(ordered, metrics, self.model if status == "ok" else None, self.resumed_at_step)
+        named = {"sweep": sweep, "run_id": spec.run_id}
+        metrics = [named | row for row in self.probes.evaluate.rows]
+        layers = [] if self.probes.layers is None else [named | row for row in self.probes.layers.rows]
+        return RunResult(ordered, metrics, layers, self.model if status == "ok" else None, self.resumed_at_step)
 
 
 def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Checkpoints | None = None) -> Training:
@@ -145,7 +149,7 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
         text,
         model,
         windows,
-        Probes(evaluate, DivergenceGuard()),
+        Probes(evaluate, DivergenceGuard(), _layer_probe(spec, text)),
         teacher=teacher,
         base=base,
         moments=moments,
@@ -189,6 +193,14 @@ def load_finished(spec: RunSpec, role: str, run_id: str, runs: Path) -> Finished
 
 def _scored(spec: RunSpec) -> tuple[int, int]:
     return spec.evaluation.tokens, min(spec.evaluation.curve_tokens, spec.evaluation.tokens)
+
+
+def _layer_probe(spec: RunSpec, text: PreparedText) -> LayerProbe | None:
+    chosen = spec.probes
+    if not chosen.tokens:
+        return None
+    losses = _validation(spec, text, chosen.loss_tokens).batch if chosen.loss_tokens else None
+    return LayerProbe(spec, _validation(spec, text, chosen.tokens).batch, losses)
 
 
 def _validation(spec: RunSpec, text: PreparedText, tokens: int) -> Validation:

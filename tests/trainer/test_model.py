@@ -130,7 +130,12 @@ def test_a_later_token_leaves_earlier_logits_alone(spec: ModelSpec) -> None:
     assert not torch.allclose(before[:, 15:], after[:, 15:])
 
 
-@pytest.mark.parametrize("spec", [SPEC, dataclasses.replace(SPEC, tie_embeddings=False), GPT2, *OPTIONS])
+SCHEMES = [
+    dataclasses.replace(SPEC, scheme=scheme) for scheme in ("post", "peri", "sandwich", "skipinit", "rezero", "layerscale")
+]
+
+
+@pytest.mark.parametrize("spec", [SPEC, dataclasses.replace(SPEC, tie_embeddings=False), GPT2, *OPTIONS, *SCHEMES])
 def test_parameter_counts_equal_the_model(spec: ModelSpec) -> None:
     model = Decoder(spec, VOCAB, seed=0)
     counts = count_parameters(spec, VOCAB)

@@ -21,6 +21,8 @@ def test_small_batches_are_packed_and_what_a_pack_cannot_hold_is_not(spec) -> No
     assert backend_of(replace(small, objective=STUDENT)) == "lockstep"
     assert backend_of(replace(small, compute=ComputeSpec(threads=2))) == "lockstep"
     assert backend_of(replace(small, model=replace(small.model, dropout=0.1))) == "lockstep"
+    schemes = {scheme: backend_of(replace(small, model=replace(small.model, scheme=scheme))) for scheme in ("peri", "rezero")}
+    assert schemes == {"peri": "packed", "rezero": "lockstep"}
     for compute in (ComputeSpec(precision="bf16-mixed"), ComputeSpec(devices=2), ComputeSpec(accelerator="gpu")):
         assert backend_of(replace(small, compute=compute)) == "lightning"
 

@@ -79,6 +79,8 @@ class Stepper:
         start = training.start()
         if start is not None:
             self._load(start[1])
+        else:
+            training.probes.begin(self.model)
 
     @property
     def done(self) -> bool:

@@ -22,6 +22,7 @@ MODELS = [
     replace(LLAMA, tie_embeddings=False),
     replace(GPT2, positions="rotary"),
     replace(GPT2, width=6, heads=1),
+    *(replace(LLAMA, scheme=scheme, initialisation="plain") for scheme in ("lns", "peri", "mix", "branch_sqrt")),
 ]
 FILES = ("weights.safetensors", "metrics.parquet", "summary.json")
 
