@@ -99,6 +99,34 @@ def rate_table(sizes: pd.DataFrame, level: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def depth_table(arms: pd.DataFrame, calls: Mapping[tuple[str, int], str], level: float) -> pd.DataFrame:
+    """Lay out schemes and depths of the curse of depth (columns of ``DepthFit.frame``), with the verdicts."""
+    rows = []
+    for row in arms.to_dict("records"):
+        rows.append(
+            {
+                "Scheme": str(row["scheme"]).replace("_", r"\_"),
+                "$L$": str(row["depth"]),
+                rf"Loss (nats/token), {100 * level:g}\% interval": _between(row, "loss", 4),
+                "Growth of variance": row["growth"] if isinstance(row["growth"], str) else NOT_IDENTIFIED,
+                "Median ratio": _between(row, "median_ratio"),
+                "Deep share": _between(row, "deep_share"),
+                "Verdict": calls.get((row["scheme"], row["depth"]), ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _between(row: Mapping[Hashable, Any], name: str, digits: int = 3) -> str:
+    """Value and interval of a column, or a dash and why."""
+    if pd.isna(row[name]):
+        return "--"
+    value, lower, upper = (row[key] for key in (name, f"{name}_lower", f"{name}_upper"))
+    return short(value, digits) + (
+        " (no interval)" if pd.isna(lower) else f" [{short(lower, digits)}, {short(upper, digits)}]"
+    )
+
+
 def to_latex(table: pd.DataFrame, note: str) -> str:
     """Write a table in booktabs style with a note under it."""
     text = table.style.hide(axis="index").to_latex(hrules=True, column_format="l" * len(table.columns))
@@ -116,6 +144,10 @@ def latex(fit: Any) -> str:
     if fit.law == "learning_rate":
         verdict = rf"That the rule costs less than {100 * fit.tolerance:g}\% of the loss is {fit.verdict}."
         return to_latex(rate_table(fit.frame(), fit.level), f"{note} {verdict}")
+    if fit.law == "depth":
+        calls = {(verdict.scheme, verdict.depth): verdict.call for verdict in (fit.curse, *fit.lifts)}
+        words = f"Verdict of {fit.curse.scheme}: whether it has the curse; of the others: whether they lift it."
+        return to_latex(depth_table(fit.frame(), calls, fit.level), f"{note} {words}")
     return to_latex(parameter_table(fit.frame(), fit.level), note)
 
 

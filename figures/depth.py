@@ -88,16 +88,17 @@ def _profiles(arms: list[Any]) -> pd.DataFrame:
 
 def _shares(arms: list[Any]) -> pd.DataFrame:
     rows = [_row("share", arm.scheme, arm.depth, arm.effective.deep_share) for arm in arms if arm.effective is not None]
-    return pd.DataFrame([row for row in rows if row[3] is not None], columns=_COLUMNS)
+    known = [row for row in rows if row[3] is not None]
+    return pd.DataFrame(known, columns=_COLUMNS).astype(dict.fromkeys(_COLUMNS[2:], float))
 
 
 def _losses(fit: Any) -> pd.DataFrame:
     baseline = fit.curse.scheme
     rows = [_row("loss", fall.scheme, fall.depth, fall.estimate, sign=-1) for fall in fit.falls]
     for scheme in dict.fromkeys(fall.scheme for fall in fit.falls):
-        for gap in published_gaps(scheme, baseline).dropna(subset="layers").itertuples():
-            series = "published, diverged" if gap.status == "diverged" else f"published, {gap.trust}"
-            rows.append((series, scheme, float(gap.layers), gap.gap, np.nan, np.nan))
+        for gap in published_gaps(scheme, baseline).dropna(subset="layers").to_dict("records"):
+            series = "published, diverged" if gap["status"] == "diverged" else f"published, {gap['trust']}"
+            rows.append((series, scheme, gap["layers"], gap["gap"], np.nan, np.nan))
     return pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(_COLUMNS[2:], float))
 
 

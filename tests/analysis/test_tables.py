@@ -3,10 +3,12 @@ import pytest
 
 from analysis.fit import fit_file
 from analysis.laws.capacity_gap import fit_capacity_gap
+from analysis.laws.depth import fit_depth
 from analysis.laws.learning_rate import fit_learning_rate
 from analysis.laws.scaling import fit_runs
 from analysis.tables import interval, latex, short, with_uncertainty, write_table
 from curselab.contract import check_frame
+from tests.analysis.depth_factories import CURED, PLAIN, depth_tables
 from tests.analysis.factories import capacity_gap_runs, learning_rate_runs, scaling_runs
 
 
@@ -69,6 +71,20 @@ def test_the_rule_s_cost_and_the_verdict_on_it_are_in_the_table():
     unknown = latex(fit_learning_rate(learning_rate_runs(seeds=2), bootstrap=0))
     assert "not identified (few seeds)" in unknown
     assert "is open." in unknown
+
+
+def test_schemes_have_their_verdicts_at_the_largest_depth():
+    runs, layers = depth_tables({"pre": PLAIN, "lns_gamma_init": CURED}, depths=(6, 12), rates=(1.0,))
+    fit = fit_depth(runs, layers)
+    rows = [line for line in latex(fit).splitlines() if line.startswith((r"pre &", r"lns\_gamma\_init &"))]
+    assert len(rows) == 4
+    assert rows[1].endswith(rf"& {fit.curse.call} \\")
+    assert rows[0].endswith(r"&  \\")
+    ratio = fit.arm("pre", 12).effective.median_ratio
+    assert f"{short(ratio.value)} {interval(ratio.lower, ratio.upper)}" in rows[1]
+    alone = latex(fit_depth(runs[runs["seed"] == 0], layers))
+    assert "(no interval)" in alone
+    assert "not identified" in alone
 
 
 def test_a_table_is_written_from_a_fit_file(tmp_path):
