@@ -1,7 +1,9 @@
-"""From run folders to tables: one row a run, one long table of measurements, and where each run came from."""
+"""From run folders to tables: one row a run, long tables of measurements, and where each run came from."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,19 @@ _ARROW = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
 _PANDAS = {"string": "string", "int64": "Int64", "float64": "float64"}
 
 
-def collect(shards: Sequence[Path], runs: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the runs of a sweep gave."""
+
+    runs: pd.DataFrame
+    metrics: pd.DataFrame
+    layers: pd.DataFrame
+    """Empty where no run was measured block by block."""
+    provenance: pd.DataFrame
+    """One row a run, null where a fact is not recorded."""
+
+
+def collect(shards: Sequence[Path], runs: Path) -> Tables:
     """Gather the finished runs that the shards name.
 
     Parameters
@@ -28,11 +42,6 @@ def collect(shards: Sequence[Path], runs: Path) -> tuple[pd.DataFrame, pd.DataFr
         JSON files that list the runs of a shard, as ``{"runs": [{"run_id": ...}, ...]}``.
     runs : Path
         Folder with one folder a run, named by its run id.
-
-    Returns
-    -------
-    tuple of three DataFrames
-        Tables ``runs`` and ``metrics`` of the contract, and one row of provenance a run, null where a fact is not recorded.
 
     Raises
     ------
@@ -47,24 +56,31 @@ def collect(shards: Sequence[Path], runs: Path) -> tuple[pd.DataFrame, pd.DataFr
             owner[run_id] = shard
     folders = [runs / run_id for run_id in sorted(owner)]
     summaries = [_summary(folder) for folder in folders]
-    metrics = [_metrics(folder) for folder in folders]
+    metrics = [_measured(folder, "metrics") for folder in folders]
+    layers = [_measured(folder, "layers") for folder in folders if (folder / "layers.parquet").exists()]
     sources = [_provenance(folder) for folder in folders]
-    return (
+    return Tables(
         check_frame("runs", pd.DataFrame(summaries, columns=list(table("runs").names)), where="runs"),
-        check_frame("metrics", _concat(metrics), where="metrics"),
+        check_frame("metrics", _concat(metrics, "metrics"), where="metrics"),
+        check_frame("layers", _concat(layers, "layers"), where="layers"),
         pd.DataFrame(sources, columns=["run_id", *_PROVENANCE]),
     )
 
 
-def write_tables(folder: Path, runs: pd.DataFrame, metrics: pd.DataFrame, provenance: pd.DataFrame) -> None:
-    """Write ``runs.parquet``, ``runs.csv``, ``metrics.parquet`` and ``provenance.csv``, each whole or not at all.
+def write_tables(folder: Path, tables: Tables) -> None:
+    """Write ``runs.parquet``, ``runs.csv``, ``metrics.parquet``, ``provenance.csv``, and ``layers.parquet`` where it has rows.
 
-    All but ``provenance.csv``, which holds the clock times, have the same bytes whenever the runs are the same.
+    Each is written whole or not at all. All but ``provenance.csv``, which holds the clock times, have the same bytes whenever
+    the runs are the same.
     """
-    write_with(folder / "runs.parquet", lambda path: pq.write_table(_arrow("runs", runs), path))
-    write_with(folder / "metrics.parquet", lambda path: pq.write_table(_arrow("metrics", metrics), path))
-    write_text(folder / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
-    write_text(folder / "provenance.csv", provenance.to_csv(index=False, lineterminator="\n"))
+    for name in ("runs", "metrics", "layers"):
+        path, frame = folder / f"{name}.parquet", getattr(tables, name)
+        if name == "layers" and frame.empty:
+            path.unlink(missing_ok=True)
+            continue
+        write_with(path, partial(pq.write_table, _arrow(name, frame)))
+    write_text(folder / "runs.csv", tables.runs.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "provenance.csv", tables.provenance.to_csv(index=False, lineterminator="\n"))
 
 
 def write_problem(folder: Path, name: str, rows: list[dict[str, Any]], provenance: list[dict[str, Any]]) -> None:
@@ -138,9 +154,9 @@ def _summary(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _metrics(folder: Path) -> pd.DataFrame:
-    path = folder / "metrics.parquet"
-    frame = check_frame("metrics", _read_parquet(path), where=path)
+def _measured(folder: Path, name: str) -> pd.DataFrame:
+    path = folder / f"{name}.parquet"
+    frame = check_frame(name, _read_parquet(path), where=path)
     strange = frame.loc[frame["run_id"] != folder.name, "run_id"]
     if len(strange):
         raise InputError(f"{path}: run_id is {strange.iloc[0]}, but its folder is {folder.name}; move it back")
@@ -190,8 +206,8 @@ def _arrow(name: str, frame: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
 
 
-def _concat(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(table("metrics").names))
+def _concat(frames: list[pd.DataFrame], name: str) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(table(name).names))
 
 
 def _one_line(error: Exception) -> str:

@@ -130,7 +130,7 @@ def collect(
     """Gather run folders into tables, checked against results/contract.yaml."""
     from analysis.collect import collect, write_tables
 
-    write_tables(out, *collect(shards, runs))
+    write_tables(out, collect(shards, runs))
 
 
 @app.command()

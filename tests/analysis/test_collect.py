@@ -33,7 +33,8 @@ def finished(tmp_path):
 
 
 def test_runs_metrics_and_provenance_are_gathered(finished):
-    runs, metrics, provenance = collect(*finished)
+    tables = collect(*finished)
+    runs, metrics, provenance = tables.runs, tables.metrics, tables.provenance
     assert runs["run_id"].tolist() == [f"{n:012x}" for n in (1, 2, 3)]
     assert runs["status"].tolist() == ["ok", "diverged", "ok"]
     assert len(metrics) == 6
@@ -46,8 +47,8 @@ def test_runs_metrics_and_provenance_are_gathered(finished):
 
 def test_tables_have_the_same_bytes_and_both_faces_read_the_same(finished, tmp_path):
     shards, runs = finished
-    write_tables(tmp_path / "a", *collect(shards, runs))
-    write_tables(tmp_path / "b", *collect(shards[::-1], runs))
+    write_tables(tmp_path / "a", collect(shards, runs))
+    write_tables(tmp_path / "b", collect(shards[::-1], runs))
     names = ["metrics.parquet", "provenance.csv", "runs.csv", "runs.parquet"]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == names
     for name in names:
@@ -58,7 +59,23 @@ def test_tables_have_the_same_bytes_and_both_faces_read_the_same(finished, tmp_p
 
 
 def test_no_shards_make_empty_tables(tmp_path):
-    assert [len(table) for table in collect([], tmp_path)] == [0, 0, 0]
+    tables = collect([], tmp_path)
+    assert [len(table) for table in (tables.runs, tables.metrics, tables.layers, tables.provenance)] == [0, 0, 0, 0]
+
+
+def test_layers_are_gathered_where_a_run_has_them(finished, tmp_path):
+    shards, runs = finished
+    row = {"sweep": "scaling", "run_id": f"{1:012x}", "step": 0, "tokens": 0, "layer": [2, 1], "part": "block"}
+    file = runs / f"{1:012x}" / "layers.parquet"
+    pd.DataFrame(row | {"metric": "residual_variance", "value": [2.0, 1.0]}).to_parquet(file)
+    write_tables(tmp_path, collect(shards, runs))
+    assert pq.read_table(tmp_path / "layers.parquet").to_pydict()["layer"] == [1, 2]
+    pd.DataFrame(row | {"part": "head", "metric": "residual_variance", "value": 1.0}).to_parquet(file)
+    with pytest.raises(InputError, match=r"layers.parquet, row 0: part is 'head'"):
+        collect(shards, runs)
+    file.unlink()
+    write_tables(tmp_path, collect(shards, runs))
+    assert not (tmp_path / "layers.parquet").exists()
 
 
 def _edit(path, **values):
