@@ -68,17 +68,12 @@ def collect(shards: Sequence[Path], runs: Path) -> Tables:
 
 
 def write_tables(folder: Path, tables: Tables) -> None:
-    """Write ``runs.parquet``, ``runs.csv``, ``metrics.parquet``, ``provenance.csv``, and ``layers.parquet`` where it has rows.
+    """Write ``runs``, ``metrics`` and ``layers`` as parquet, ``runs`` and ``provenance`` as CSV, each whole or not at all.
 
-    Each is written whole or not at all. All but ``provenance.csv``, which holds the clock times, have the same bytes whenever
-    the runs are the same.
+    All but ``provenance.csv``, which holds the clock times, have the same bytes whenever the runs are the same.
     """
-    for name in ("runs", "metrics", "layers"):
-        path, frame = folder / f"{name}.parquet", getattr(tables, name)
-        if name == "layers" and frame.empty:
-            path.unlink(missing_ok=True)
-            continue
-        write_with(path, partial(pq.write_table, _arrow(name, frame)))
+    for name, frame in (("runs", tables.runs), ("metrics", tables.metrics), ("layers", tables.layers)):
+        write_with(folder / f"{name}.parquet", partial(pq.write_table, _arrow(name, frame)))
     write_text(folder / "runs.csv", tables.runs.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "provenance.csv", tables.provenance.to_csv(index=False, lineterminator="\n"))
 

@@ -15,6 +15,7 @@ rule collect:
         ),
         parquet="results/tables/{law}/runs.parquet",
         metrics="results/tables/{law}/metrics.parquet",
+        layers="results/tables/{law}/layers.parquet",
         provenance="results/tables/{law}/provenance.csv",
     log:
         "results/logs/collect/{law}.log",
