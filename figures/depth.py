@@ -14,6 +14,7 @@ from curselab.errors import InputError
 from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, note
 
 _PANELS = 4
+_LEGEND: dict[str, Any] = {"borderpad": 0, "handletextpad": 0.2, "columnspacing": 0.8}
 _COLUMNS = ["series", "scheme", "x", "value", "lower", "upper"]
 
 
@@ -50,10 +51,13 @@ def draw(
     drawn = pd.concat([_profiles(arms), _shares(arms), _losses(fit)], ignore_index=True)
     with nullcontext() if ax is not None else context():
         axes = _new_axes(venue) if ax is None else np.ravel(np.asarray(ax, dtype=object))
-        _paint_variance(fit, axes[0], drawn, arms)
+        _paint_variance(fit, axes[0], drawn, arms, legend=ax is not None)
         _paint_blocks(fit, axes[1], drawn)
         _paint_shares(fit, axes[2], drawn)
         _paint_losses(fit, axes[3], drawn)
+        if ax is None:
+            figure, columns = axes[0].figure, 1 if WIDTHS_IN[venue] < NARROW_IN else 3
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=columns, **_LEGEND)
     return axes, drawn
 
 
@@ -107,7 +111,7 @@ def _row(series: str, scheme: str, x: float, e: Any, *, sign: int = 1) -> tuple[
     return (series, scheme, x, value, *((lower, upper) if sign > 0 else (upper, lower)))
 
 
-def _paint_variance(fit: Any, ax: Axes, drawn: pd.DataFrame, arms: list[Any]) -> None:
+def _paint_variance(fit: Any, ax: Axes, drawn: pd.DataFrame, arms: list[Any], *, legend: bool) -> None:
     for arm in arms:
         if arm.growth is None:
             continue
@@ -118,7 +122,8 @@ def _paint_variance(fit: Any, ax: Axes, drawn: pd.DataFrame, arms: list[Any]) ->
         dashes = "-" if arm.growth.family else (0, (3, 2))
         ax.plot(law["x"], law["value"], color=look["color"], linestyle=dashes, linewidth=0.9, zorder=1)
     ax.set(xlabel="block", ylabel="variance of the stream", yscale="log")
-    _legend(ax)
+    if legend:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, **_LEGEND)
 
 
 def _paint_blocks(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
@@ -139,9 +144,9 @@ def _paint_shares(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
             ax.plot([row["lower"], row["upper"]], [place, place], color=look["color"], linewidth=1)
         ax.plot(row["value"], place, markersize=3.5, markerfacecolor=look["color"] if known else "white", **look)
     ax.axvline(0.5, color=GREY, linewidth=0.6, linestyle=(0, (4, 2)), zorder=0)
-    ax.set(xlabel="deep share of removal loss", ylim=(len(names) - 0.5, -0.5))
+    ax.set(xlabel="deep share of removal loss (of $L$)", ylim=(len(names) - 0.5, -0.5))
     ax.yaxis.set_major_locator(FixedLocator(list(range(len(names)))))
-    ax.set_yticklabels([f"{name}, L = {_of(drawn, 'share', name)['x'].iloc[0]:g}" for name in names])
+    ax.set_yticklabels([f"{name} ({_of(drawn, 'share', name)['x'].iloc[0]:g})" for name in names])
     note(ax, f"{fit.curse.scheme}: {fit.curse.call}")
 
 
@@ -161,7 +166,7 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
         dead = _of(drawn, "published, diverged", scheme)
         ax.plot(
             dead["x"],
-            np.ones(len(dead)),
+            np.full(len(dead), 0.97),
             transform=ax.get_xaxis_transform(),
             **faint | {"marker": "x", "color": look["color"]},
         )
@@ -186,16 +191,12 @@ def _depth_axis(ax: Axes, drawn: pd.DataFrame) -> None:
 def _remark(fit: Any, drawn: pd.DataFrame) -> str:
     lines = [f"bars: {100 * fit.level:g} %"]
     if drawn["series"].str.startswith("published").any():
-        lines.append("grey: published (hollow: second hand)")
+        lines += ["grey: published", "hollow: second hand"]
     if (drawn["series"] == "published, diverged").any():
-        lines.append("crosses: published, diverged")
+        lines.append("crosses: diverged there")
     if fit.counts.n_diverged:
-        lines.append(f"diverged here, not drawn: {fit.counts.n_diverged} runs")
+        lines.append(f"diverged here: {fit.counts.n_diverged}")
     return "\n".join(lines)
-
-
-def _legend(ax: Axes) -> None:
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderpad=0, handletextpad=0.2, columnspacing=0.8)
 
 
 def _of(drawn: pd.DataFrame, series: str, scheme: str) -> pd.DataFrame:

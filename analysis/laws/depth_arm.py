@@ -31,6 +31,7 @@ class Draft:
     over_steps: tuple[Vector, Vector] | None
     """Steps, and variance of the last block."""
     deltas: Vector | None
+    affine: Vector | None
     truncated: Vector | None
     """From the last block alone to all of them."""
     tilts: Mapping[str, Vector]
@@ -97,6 +98,7 @@ def measure(cell: Cell, layers: Layers) -> Draft:
         log_v_first=_log(first, cell, "residual_variance"),
         over_steps=layers.over_steps(cell, "residual_variance"),
         deltas=layers.profiles(cell, "loss_removed_delta_nats_per_token"),
+        affine=layers.profiles(cell, "loss_affine_delta_nats_per_token"),
         truncated=_reversed(layers.profiles(cell, "loss_truncated_delta_nats_per_token")),
         tilts={name: tilt for name in _TILTED if (tilt := _tilt(cell, layers, name)) is not None},
     )
@@ -115,8 +117,10 @@ def summarise(draft: Draft, level: float) -> Arm:
     effective = None
     if draft.deltas is not None:
         alive = np.isfinite(draft.deltas).all(axis=1)
-        cut = None if draft.truncated is None else draft.truncated[alive]
-        effective = effective_depth(draft.deltas[alive], loss=cell.losses[alive], truncated=cut, level=level)
+        affine, truncated = (None if values is None else values[alive] for values in (draft.affine, draft.truncated))
+        effective = effective_depth(
+            draft.deltas[alive], loss=cell.losses[alive], affine=affine, truncated=truncated, level=level
+        )
     branch, jacobian = (draft.tilts.get(name) for name in _TILTED)
     return Arm(
         scheme=cell.scheme,

@@ -7,6 +7,7 @@ quantity              definition                                                
 ===================== ======================================================================= =====================
 effective depth       blocks with :math:`\delta_\ell` above a threshold                       L or 0
 useful blocks         blocks with :math:`\delta_\ell` above a tenth of the loss               L or 0
+nonlinear blocks      the same, an affine map in the place of the block                       L or 0
 participation ratio   :math:`(\sum \delta_+)^2 / \sum \delta_+^2`                             L
 entropy depth         :math:`\exp(-\sum p \ln p)`, :math:`p = \delta_+ / \sum \delta_+`       L
 median ratio          median of the deep half over that of the shallow half                   1
@@ -15,7 +16,8 @@ Spearman's rho        of :math:`\ell` and :math:`\delta_\ell`                   
 ===================== ======================================================================= =====================
 
 The last three leave out the first and the last block, which cannot be removed from any model (Gromov et al. 2024,
-arXiv:2403.17887); the deep half is :math:`L/2 < \ell < L`. The rule of a tenth is that of arXiv:2603.15389.
+arXiv:2403.17887); the deep half is :math:`L/2 < \ell < L`. The rule of a tenth is that of arXiv:2603.15389, which
+has it of affine maps.
 
 Known failures: a threshold hides that even uniform blocks each do less in a deeper model, so read it beside L; one large block
 fakes a low deep share, which the median ratio withstands; larger damage by removal also follows from a stream of smaller
@@ -52,7 +54,9 @@ class EffectiveDepth:
     counts: tuple[Estimate, ...]
     """Blocks above each threshold."""
     useful: Estimate | None
-    """Blocks above a tenth of the loss; None where the loss is not known."""
+    """Blocks whose removal costs more than a tenth of the loss; None where the loss is not known."""
+    nonlinear: Estimate | None
+    """Blocks that cost as much when an affine map takes their place; None where that was not measured."""
     participation: Estimate
     participation_interior: Estimate
     entropy_depth: Estimate
@@ -67,7 +71,8 @@ class EffectiveDepth:
     def frame(self) -> pd.DataFrame:
         """One row a quantity, with its interval; None where there is none."""
         rows = {f"blocks above {t:g} nats/token": e for t, e in zip(self.thresholds, self.counts, strict=True)}
-        rows |= {"useful blocks": self.useful or Estimate(None), "droppable last blocks": self.droppable or Estimate(None)}
+        rows |= {"useful blocks": self.useful or Estimate(None), "nonlinear blocks": self.nonlinear or Estimate(None)}
+        rows |= {"droppable last blocks": self.droppable or Estimate(None)}
         names = ("participation", "participation_interior", "entropy_depth", "median_ratio", "deep_share", "spearman")
         rows |= {name.replace("_", " "): getattr(self, name) for name in names}
         return pd.DataFrame(
@@ -79,6 +84,7 @@ def effective_depth(
     deltas: ArrayLike,
     *,
     loss: ArrayLike | None = None,
+    affine: ArrayLike | None = None,
     truncated: ArrayLike | None = None,
     thresholds: tuple[float, ...] = THRESHOLDS,
     level: float = 0.95,
@@ -91,6 +97,8 @@ def effective_depth(
         Rise of the loss without each block, from the first, nats/token: ``(L,)``, or ``(n_seeds, L)``.
     loss : array_like, optional
         Loss of the whole model, nats/token: a number or ``(n_seeds,)``.
+    affine : array_like, optional
+        Rise of the loss with an affine map in the place of each block, as ``deltas``; needs the loss.
     truncated : array_like, optional
         Rise of the loss without the last 1, 2, ... blocks, ``(n,)`` or ``(n_seeds, n)``.
     thresholds : tuple of float
@@ -113,13 +121,16 @@ def effective_depth(
     n_seeds, blocks = d.shape
     shallow, deep = halves(d)
     up = np.maximum(d, 0.0)
+    tenth = None if loss is None else _USEFUL * np.reshape(np.asarray(loss, dtype=float), (-1, 1))
+    mapped = None if affine is None else np.atleast_2d(np.asarray(affine, dtype=float))
     cut = None if truncated is None else np.atleast_2d(np.asarray(truncated, dtype=float)) <= thresholds[-1]
     return EffectiveDepth(
         blocks=blocks,
         deltas=tuple(d.mean(axis=0).tolist()),
         thresholds=tuple(map(float, thresholds)),
         counts=tuple(over_seeds((d > t).sum(axis=1), level) for t in thresholds),
-        useful=None if loss is None else over_seeds((d > _USEFUL * np.reshape(loss, (-1, 1))).sum(axis=1), level),
+        useful=None if tenth is None else over_seeds((d > tenth).sum(axis=1), level),
+        nonlinear=None if tenth is None or mapped is None else over_seeds((mapped > tenth).sum(axis=1), level),
         participation=over_seeds(_participation(up), level),
         participation_interior=over_seeds(_participation(up[:, 1:-1]), level),
         entropy_depth=over_seeds(_entropy_depth(up), level),

@@ -17,6 +17,7 @@ def test_uniform_blocks():
     assert found.spearman.value == 0
     assert found.useful.value == 0
     assert effective_depth(np.full(12, 0.25), loss=2.0).useful.value == 12
+    assert effective_depth(np.full(12, 0.25), loss=2.0, affine=np.repeat([0.1, 0.3], 6)).nonlinear.value == 6
 
 
 def test_halves_leave_out_both_ends():
