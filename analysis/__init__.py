@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis.collect import read_runs
     from analysis.decisions.allocate import optimal
+    from analysis.decisions.best_mixture import best_mixture
+    from analysis.decisions.best_shares import best_shares
+    from analysis.decisions.capacity_needed import capacity_needed
     from analysis.decisions.compare import compare_laws, compare_systems
+    from analysis.decisions.equivalent_data import equivalent_data
     from analysis.decisions.isoflop import fit_isoflop
     from analysis.decisions.optimal_teacher import optimal_teacher
     from analysis.decisions.plan import plan
@@ -24,23 +28,37 @@ if TYPE_CHECKING:
     from analysis.laws.general import custom_law
     from analysis.laws.kernel_toy import KernelToy
     from analysis.laws.learning_rate import fit_learning_rate
+    from analysis.laws.multilinguality import fit_multilinguality
+    from analysis.laws.multilinguality_atlas import TransferLaw
+    from analysis.laws.multilinguality_capacity import LanguagesLaw
+    from analysis.laws.multilinguality_curse import HelpThenHurt
+    from analysis.laws.multilinguality_repetition import DataConstrained
     from analysis.laws.scaling import fit_scaling_law
     from analysis.laws.stability_gap import fit_stability_gap
 
 __all__ = [
+    "DataConstrained",
     "DistillationScaling",
+    "HelpThenHurt",
     "KernelToy",
+    "LanguagesLaw",
+    "TransferLaw",
     "ZhangCapacityGap",
+    "best_mixture",
+    "best_shares",
+    "capacity_needed",
     "compare_laws",
     "compare_systems",
     "custom_law",
     "effective_depth",
+    "equivalent_data",
     "fit_capacity_gap",
     "fit_depth",
     "fit_distillation",
     "fit_growth",
     "fit_isoflop",
     "fit_learning_rate",
+    "fit_multilinguality",
     "fit_scaling_law",
     "fit_stability_gap",
     "optimal",
@@ -52,9 +70,17 @@ __all__ = [
 ]
 
 _HOME = {
+    "DataConstrained": "analysis.laws.multilinguality_repetition",
     "DistillationScaling": "analysis.laws.distillation_scaling",
+    "HelpThenHurt": "analysis.laws.multilinguality_curse",
     "KernelToy": "analysis.laws.kernel_toy",
     "ZhangCapacityGap": "analysis.laws.capacity_gap_published",
+    "LanguagesLaw": "analysis.laws.multilinguality_capacity",
+    "TransferLaw": "analysis.laws.multilinguality_atlas",
+    "best_mixture": "analysis.decisions.best_mixture",
+    "best_shares": "analysis.decisions.best_shares",
+    "capacity_needed": "analysis.decisions.capacity_needed",
+    "equivalent_data": "analysis.decisions.equivalent_data",
     "compare_laws": "analysis.decisions.compare",
     "compare_systems": "analysis.decisions.compare",
     "custom_law": "analysis.laws.general",
@@ -65,6 +91,7 @@ _HOME = {
     "fit_distillation": "analysis.laws.distillation_scaling",
     "fit_isoflop": "analysis.decisions.isoflop",
     "fit_learning_rate": "analysis.laws.learning_rate",
+    "fit_multilinguality": "analysis.laws.multilinguality",
     "fit_scaling_law": "analysis.laws.scaling",
     "fit_stability_gap": "analysis.laws.stability_gap",
     "optimal": "analysis.decisions.allocate",

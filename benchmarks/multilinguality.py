@@ -1,7 +1,8 @@
 """Known help and hurt against what the analysis finds: ``python benchmarks/multilinguality.py [--tables N] [--help]``.
 
-Three sizes of model, five of data, added amounts of 1 to 30 times the target, from the help-then-hurt law. Noise is the standard
-deviation of ln L of one run: that of 0.02 bits at 3.1 bits a byte, and of 0.118, as in a pilot of 75k parameters. Prints two tables in Markdown: crossovers that their 95 % interval holds, and false calls where there is nothing to be found.
+Three sizes of model, five of data, added amounts of 1 to 30 times the target, from the help-then-hurt law. Noise is the
+standard deviation of ln L of one run: that of 0.02 bits at 3.1 bits a byte, and of 0.118, as in a pilot of 75k parameters.
+Prints two tables in Markdown: crossovers that their 95 % interval holds, and false calls where there is nothing to be found.
 """
 
 import argparse

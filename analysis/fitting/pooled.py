@@ -4,7 +4,8 @@ r"""Curves of many groups fitted together, each drawn to the others as far as it
 
 Empirical Bayes: mu and Omega are estimated from all groups by EM, with each group's curve taken as linear around its optimum
 (Lindstrom and Bates 1990, Biometrics 46(3)). A weak prior counts as one more group, so that a spread is never estimated to be
-nothing from a few groups, and a single group with few points still has an answer.
+nothing from a few groups, and a single group with few points still has an answer. Posterior covariances hold the uncertainty
+of mu (Kass and Steffey 1989, JASA 84(407), to first order), not that of Omega.
 """
 
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def fit_pooled(
         theta, cov = theta + step, np.linalg.inv(hessian)
         new_mean = (theta.sum(axis=0) + centre) / (n_groups + 1)
         apart = np.concatenate([theta, centre[None]]) - new_mean
-        new_spread = (apart.T @ apart + cov.sum(axis=0) + prior) / (n_groups + 2)
+        new_spread = (apart.T @ apart + cov.sum(axis=0) + prior) / (n_groups + 1)
         if sigma is None:
             left = curve(theta, x)[0] - y
             unexplained = np.einsum("gnp,gpq,gnq,gn->", slope, cov, slope, weights)
@@ -80,6 +81,10 @@ def fit_pooled(
         if moved < _TOLERANCE:
             converged = True
             break
+    # what the mean is uncertain by reaches each group as far as the group leans on it
+    lean = cov @ np.linalg.inv(spread)
+    of_mean = (spread + cov.mean(axis=0)) / (n_groups + 1)
+    cov = cov + lean @ of_mean @ lean.transpose(0, 2, 1)
     return Pooled(theta, cov, mean, spread, float(np.sqrt(variance)), converged)
 
 

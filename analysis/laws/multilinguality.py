@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.columns import require_columns
 from analysis.fitting.result import Note, check_level, from_plain, to_plain
 from analysis.laws.multilinguality_compare import HeldOut, compare_forms
 from analysis.laws.multilinguality_crossover import MIN_LANGUAGES, Crossover
@@ -208,6 +209,7 @@ def fit_multilinguality(
         raise InputError(f"bootstrap: {bootstrap!r} was given, 100 or more is needed")
     if not 0 < margin < 1:
         raise InputError(f"margin: {margin!r} was given, a share between 0 and 1 is needed, such as 0.05")
+    require_columns(data)
     names = {"language": language, "params": params, "tokens": tokens, "added": added, "loss": loss}
     table = read_table(data, **names, mixture=mixture, seed="seed" if "seed" in data.columns else None, seen=seen)
     rng = np.random.default_rng(seed)

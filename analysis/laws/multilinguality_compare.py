@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.laws.multilinguality_curse import FORMS, Form
-from analysis.laws.multilinguality_law import Cells, fit_law
+from analysis.laws.multilinguality_law import Cells, FittedLaw, fit_law
 
 Vector = NDArray[np.float64]
 _SHARE = 0.2
@@ -45,9 +45,11 @@ class HeldOut:
 def compare_forms(cells: Cells, mixture: str, *, rng: np.random.Generator) -> list[HeldOut]:
     """Predict every hold-out with every form; one that cannot be made is left out."""
     found = []
+    # a fold's optimum lies near that of all cells, from which it is searched
+    whole = {form: fit_law(cells, form) for form in FORMS}
     for name, folds in _holdouts(cells, rng):
         for form in FORMS:
-            left = [_errors(cells, fold, form) for fold in folds]
+            left = [_errors(cells, fold, whole[form]) for fold in folds]
             error, seen, who = (np.concatenate(part) for part in zip(*left, strict=True))
             around = seen - (np.bincount(who, seen) / np.maximum(np.bincount(who), 1))[who]
             total = float(np.sum(around**2))
@@ -64,9 +66,9 @@ def compare_forms(cells: Cells, mixture: str, *, rng: np.random.Generator) -> li
     return [row for row in found if np.isfinite(row.r2)]
 
 
-def _errors(cells: Cells, fold: NDArray[np.bool_], form: Form) -> tuple[Vector, Vector, NDArray[np.intp]]:
+def _errors(cells: Cells, fold: NDArray[np.bool_], whole: FittedLaw) -> tuple[Vector, Vector, NDArray[np.intp]]:
     """Errors of ln L, ln L and languages of the cells that are left out."""
-    fit = fit_law(cells.take(~fold), form)
+    fit = fit_law(cells.take(~fold), whole.form, start=whole)
     out = cells.take(fold)
     return fit.log_loss(out) - out.log_loss, out.log_loss, out.language
 

@@ -85,9 +85,10 @@ def read_table(
             "added": extra,
             "seen": positive(kept, tokens if seen is None else seen),
             "log_loss": np.log(positive(kept, loss)),
-            "seed": np.arange(len(kept)) if seed is None else kept[seed].to_numpy(),
         }
     )
+    # without seeds the repeats of every cell are numbered
+    frame["seed"] = frame.groupby(CELL).cumcount() if seed is None else kept[seed].to_numpy()
     if (frame["mixture"] == ALONE).all() or (frame["mixture"] != ALONE).all():
         raise InputError(f"data: runs with {added} of 0 (monolingual) and above 0 are needed, only one kind was given")
     cells, dof, notes = _cells(frame)

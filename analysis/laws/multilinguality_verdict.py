@@ -87,7 +87,9 @@ def judge(
         source = g.draws if seeds_too else np.broadcast_to(g.point, g.draws.shape)
         with np.errstate(invalid="ignore", divide="ignore"):
             means = _nanmean(np.take_along_axis(source, picks[:, None, :], axis=2))
-            se = np.nanstd(means, axis=0, ddof=1) * np.sqrt(counts / (counts - 1))
+            # a draw of languages none of which was run says nothing; a cell that nobody ran has no draw at all
+            squares = _nanmean(((means - _nanmean(means.T)) ** 2).T)
+            se = np.sqrt(squares * counts / (counts - 1))
         return Effects(_nanmean(g.point), np.where(counts > 1, se, np.nan), np.maximum(counts - 1.0, 1.0))
 
     questions = [("", cell, said) for cell, said in zip(gains.cells.to_dict("records"), gains.state, strict=True)]
