@@ -3,7 +3,8 @@
 A family is *identified* where, of ten points or more, it alone is left within 6 of the lowest AICc and wins in most seeds.
 Families that contain a better one as a special case are left out, since they add a parameter that is not needed; so are those
 whose parameters earn no word, where one of no more parameters is left that does: an exponential of less than one e-fold is a
-straight line, a power below 0.15 a logarithm, and the exponential of such a power a power.
+straight line, a power below 0.15 a logarithm, the exponential of such a power a power, and what rises in the seeds is not
+constant.
 
 Noise of neighbouring layers is alike, which would inflate differences of AICc. How alike is measured between seeds, whatever
 the family, and the log likelihood is divided by what it adds (QAICc, :func:`analysis.fitting.selection.inflation`).

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.fitting.result import Note
-from analysis.fitting.seeds import over_seeds
+from analysis.fitting.seeds import over_seeds, slopes
 from analysis.fitting.selection import aicc, inflation
 from analysis.laws.depth_families import FAMILIES, MIN_BROKEN, Broken, Family
 
@@ -70,6 +70,9 @@ def score(x: Vector, log_v: Vector, level: float) -> tuple[FamilyFit, ...]:
         [[aicc(r, len(form.symbols), inflation=shared) for r in fit.resid] for form, fit in zip(forms, fits, strict=True)]
     )
     words = [_word(form.name, form.params(fit.theta[0], x[-1]), x[-1]) for form, fit in zip(forms, fits, strict=True)]
+    trend = over_seeds(slopes(x, log_v), level)
+    if trend.lower is not None and trend.upper is not None and not trend.lower <= 0 <= trend.upper:
+        words = [None if word == "none" else word for word in words]
     apart = scores[:, 0] - scores[:, 0].min() if np.isfinite(scores[:, 0]).any() else np.zeros(len(forms))
     weight = np.exp(-0.5 * apart)
     meant = np.where([[word is not None] for word in words], scores, np.inf)
