@@ -5,9 +5,12 @@ import sys
 import pandas as pd
 import pytest
 
-from analysis.fit import fit_file, read_fit
+from analysis.fit import fit_file, read_fit, read_table
+from analysis.tables import latex
 from curselab.contract import check_frame
 from curselab.errors import InputError
+from figures.capacity_gap import draw
+from figures.draw import draw_file
 from tests.analysis.factories import capacity_gap_runs, scaling_runs
 
 
@@ -31,6 +34,29 @@ def test_a_fit_file_reads_back_and_repeats_byte_for_byte(runs, tmp_path, law):
     assert set(content) == {"law", "result", "inputs", "versions"}
     assert len(content["inputs"]["runs_sha256"]) == 64
     assert result.counts.n_runs == (25 if law == "scaling" else 26)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "loss"), [("kernel_toy", "basis functions", "distance"), ("mapping", "parameters", "label")]
+)
+def test_a_controlled_truth_is_fitted_drawn_and_written_in_its_own_units(root, tmp_path, name, size, loss):
+    """Of the committed table of its full grid."""
+    runs = root / "results" / "reference" / name / "runs.csv"
+    fit = fit_file(name, runs, tmp_path / "fit.json")
+    assert read_fit(tmp_path / "fit.json") == fit
+    draw_file(name, tmp_path / "fit.json", runs, tmp_path / "drawn")
+    assert (tmp_path / "drawn.pdf").exists()
+    axes, drawn = draw(fit, read_table(name, runs))
+    labels = [words for ax in axes for words in (ax.get_xlabel(), ax.get_ylabel())]
+    everything = [*labels, fit.summary(), latex(fit)]
+    assert not any("nats/token" in words for words in everything)
+    assert all(f"({size})" in words for words in (labels[0], labels[2], labels[3], fit.summary(), latex(fit)))
+    assert all(loss in words for words in (labels[1], fit.summary(), latex(fit)))
+    assert not drawn["series"].str.contains("et al").any()  # laws of language models
+    for student in fit.students:
+        assert f"{student.p_no_rise:.2g}" in fit.summary()
+    p = [f"{q:.2g}" for q in (min(s.p_no_rise for s in fit.students), max(s.p_no_rise for s in fit.students))]
+    assert any(f"of no rise: {' to '.join(dict.fromkeys(p))}" in text.get_text() for text in axes[1].texts)
 
 
 def test_wrong_files_and_names_are_one_line_errors(runs, tmp_path):

@@ -13,6 +13,9 @@ import pytest
 import torch
 from torch import nn
 
+from analysis.collect import read_runs
+from curselab.errors import InputError
+from sweeps.plan import load_plan
 from sweeps.problem import read_problem
 from trainer.mapping import Cell, network, questions, run_mapping, train, train_cell
 from trainer.mapping_spec import MappingSpec
@@ -132,6 +135,18 @@ def test_scores_are_the_expected_loss_on_every_input(spec: MappingSpec) -> None:
     assert 0 < row["loss_nats_per_label"] < 3
 
 
+def test_the_committed_table_is_what_training_gives(root: Path) -> None:
+    """One student of the full grid; the bits are those of one machine, so a little is allowed."""
+    full = replace(load_plan(root / "config/full.yaml").problem("mapping"), student_width=(32,))
+    (row,) = train_cell(full, Cell(16, 1))
+    table = read_runs(root / "results/reference/mapping/runs.csv", "mapping")
+    same = table[(table["student_width"] == 32) & (table["teacher_width"] == 16) & (table["seed"] == 1)]
+    kept = same.iloc[0].to_dict()
+    for name in ("teacher_loss_nats_per_label", "loss_nats_per_label"):
+        assert row.pop(name) == pytest.approx(kept.pop(name), rel=1e-3)
+    assert row == kept
+
+
 def test_what_diverges_has_a_status_and_no_loss(spec: MappingSpec) -> None:
     rows = train_cell(replace(spec, learning_rate=1e30), Cell(6, 0))
     assert [row["status"] for row in rows] == ["no_teacher"] * 2
@@ -199,3 +214,7 @@ def test_a_cell_is_trained_anew_when_its_training_changes_not_when_the_grid_does
     assert trained(replace(spec, learning_rate=1e-3)) == 4
     facts = json.loads(next(tmp_path.glob("*.json")).read_text())["provenance"]
     assert {"git_revision", "code_sha256", "torch", "wall_s", "cpu_s"} <= set(facts)
+    for file in tmp_path.glob("*.json"):
+        file.write_text(file.read_text()[:100])
+    with pytest.raises(InputError, match=r"\.json: damaged; delete it and start again"):
+        trained(spec)
