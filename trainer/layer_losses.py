@@ -9,19 +9,22 @@ and tests on the same text.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from trainer.layer_streams import ROWS, Measured
+from trainer.spec import Ablation
 from trainer.stack import Stack
 
+ABLATIONS: tuple[Ablation, ...] = get_args(Ablation)
 TOKENS_A_FEATURE = 4  # fewer make an affine map that has learnt the text by heart
 
 
 @torch.no_grad()
-def loss_rows(stack: Stack, windows: Tensor) -> list[Measured]:
+def loss_rows(stack: Stack, windows: Tensor, ablations: Collection[str] = ABLATIONS) -> list[Measured]:
     """Measure every block on some text.
 
     Parameters
@@ -30,6 +33,8 @@ def loss_rows(stack: Stack, windows: Tensor) -> list[Measured]:
         In evaluation mode.
     windows : Tensor (n_windows, length + 1)
         Token ids; at least two windows. The first token of each is not scored.
+    ablations : collection of str
+        Those to measure, of ``ABLATIONS``; ``truncated`` costs nothing and always is.
 
     Returns
     -------
@@ -37,13 +42,13 @@ def loss_rows(stack: Stack, windows: Tensor) -> list[Measured]:
         Differences to the loss of the whole model on the same tokens in nats/token, each with its standard error over windows,
         and that loss itself.
     """
-    maps = _affine_maps(stack, windows)
+    maps = _affine_maps(stack, windows) if "affine" in ablations else []
     losses: dict[tuple[int, str, str], list[Tensor]] = {}
     for rows in windows.split(ROWS):
         inputs, targets = rows[:, :-1], rows[:, 1:]
         streams = _streams(stack, inputs)
         even = torch.arange(len(rows), device=rows.device) % 2 == 0  # of all windows, since ROWS is even
-        for key, x in _ablated(stack, streams, maps, even):
+        for key, x in _ablated(stack, streams, ablations, maps, even):
             losses.setdefault(key, []).append(stack.nats(x, targets)[:, 1:].double().mean(1).cpu())
     scores = {key: torch.cat(values) for key, values in losses.items()}
     whole = scores.pop((stack.depth, "block", ""))
@@ -65,7 +70,7 @@ def _streams(stack: Stack, inputs: Tensor) -> list[Tensor]:
 
 
 def _ablated(
-    stack: Stack, streams: list[Tensor], maps: list[tuple[Tensor, Tensor]], even: Tensor
+    stack: Stack, streams: list[Tensor], ablations: Collection[str], maps: list[tuple[Tensor, Tensor]], even: Tensor
 ) -> Iterator[tuple[tuple[int, str, str], Tensor]]:
     """Last stream under each ablation."""
 
@@ -77,10 +82,11 @@ def _ablated(
     yield (stack.depth, "block", ""), streams[-1]
     for n, x in enumerate(streams[:-1]):
         yield (n + 1, "block", "truncated"), x
-        yield (n + 1, "block", "removed"), rest(n + 1, x)
-        if n + 1 < stack.depth:
+        if "removed" in ablations:
+            yield (n + 1, "block", "removed"), rest(n + 1, x)
+        if "swapped" in ablations and n + 1 < stack.depth:
             yield (n + 1, "block", "swapped"), rest(n + 2, stack.block(n, stack.block(n + 1, x)))
-        for part in stack.part_names:
+        for part in stack.part_names if "skipped" in ablations else ():
             yield (n + 1, part, "skipped"), rest(n + 1, stack.without(n, part, x))
         if maps:
             to_odd, to_even = (_mapped(x, weights) for weights in maps[n])

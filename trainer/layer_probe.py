@@ -56,7 +56,7 @@ class LayerProbe:
         model.eval()
         self._record(step, stream_rows(DecoderStack(model), self._streams.to(device)))
         if self._losses is not None and step == self.spec.steps:
-            self._record(step, loss_rows(DecoderStack(model), self._losses.to(device)))
+            self._record(step, loss_rows(DecoderStack(model), self._losses.to(device), self.spec.probes.ablations))
         model.train(was_training)
 
     def _record(self, step: int, found: Iterable[Measured]) -> None:

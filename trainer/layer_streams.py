@@ -8,16 +8,16 @@ averaged over tokens, a sub-layer that adds :math:`f` to the stream :math:`x` ke
 where :math:`\rho` is ``branch_stream_correlation``.
 
 Sources: variance along the features, averaged over tokens, arXiv:2603.15389; relative contribution, Csordas et al.
-(2505.13898); angular distance, Gromov et al. (2403.17887, equation 7); block influence, Men et al. (2403.03853, equation 1).
+(2505.13898); angular distance, Gromov et al. (2403.17887, equation 7), who divide it by pi and take the last token of each
+sequence alone; block influence, Men et al. (2403.03853, equation 1).
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trainer.model import SubLayer
 from trainer.stack import Stack
@@ -45,55 +45,59 @@ def stream_rows(stack: Stack, windows: Tensor) -> list[Measured]:
     windows : Tensor (n_windows, length + 1)
         Token ids.
     """
-    seen: dict[tuple[int, str, str], list[Tensor]] = {}
-
-    def see(layer: int, part: str, found: Mapping[str, Tensor]) -> None:
-        for name, values in found.items():
-            seen.setdefault((layer, part, name), []).append(values.detach().cpu())
-
+    places = [(n, part) for n in range(1, stack.depth + 1) for part in ("block", *stack.part_names)]
+    embedded: list[Tensor] = []
+    seen: list[list[Tensor]] = [[] for _ in places]
     for rows in windows.split(ROWS):
         with torch.no_grad():
             x = stack.embed(rows[:, :-1])
-        see(0, "embedding", {"residual_variance": _variance(x)})
+        embedded.append(_variance(x))
+        found: list[Tensor] = []
         for number in range(stack.depth):
             before = x.detach().requires_grad_()
             with torch.enable_grad():
                 parts, after = stack.parts(number, before)
-                see(number + 1, "block", {"squared_off_identity": _off_identity(before, after, number)})
+                off_identity = _off_identity(before, after, number)
             x = after.detach()
-            see(number + 1, "block", _of_block(before.detach(), x))
-            for part, sub in parts.items():
-                see(number + 1, part, _of_part(SubLayer(*(tensor.detach() for tensor in sub))))
-    tokens = {key: torch.cat(values).flatten() for key, values in seen.items()}
-    return list(_rows(tokens))
+            found.append(_of_block(before.detach(), x, off_identity))
+            found += [_of_part(SubLayer(*(tensor.detach() for tensor in sub))) for sub in parts.values()]
+        for place, values in zip(seen, found, strict=True):
+            place.append(values)
+    measured = list(_summary(0, "embedding", ["residual_variance"], torch.stack([torch.cat(embedded)])))
+    for (layer, part), values in zip(places, seen, strict=True):
+        measured += _summary(layer, part, OF_BLOCK if part == "block" else OF_PART, torch.cat(values, dim=1))
+    return measured
 
 
-def _of_block(before: Tensor, after: Tensor) -> dict[str, Tensor]:
+OF_BLOCK = ["residual_variance", "relative_contribution", "block_influence", "angular_distance_rad", "squared_off_identity"]
+OF_PART = ["residual_variance", "relative_contribution", "branch_variance", "stream_variance", "covariance"]
+NO_MEDIAN = ("squared_off_identity", "stream_variance", "covariance")
+
+
+def _of_block(before: Tensor, after: Tensor, off_identity: Tensor) -> Tensor:
+    """Quantities of ``OF_BLOCK`` for every token but the first, (quantities, batch, length - 1)."""
     x, y = before[:, 1:].double(), after[:, 1:].double()
-    cosine = F.cosine_similarity(x, y, dim=-1)
-    return {
-        "residual_variance": _variance(after),
-        "relative_contribution": (y - x).norm(dim=-1) / x.norm(dim=-1),
-        "block_influence": 1 - cosine,
-        "angular_distance_rad": cosine[:, -1:].clamp(-1, 1).acos(),
-    }
+    sizes = x.norm(dim=-1), y.norm(dim=-1)
+    cosine = (x * y).sum(-1) / (sizes[0] * sizes[1])
+    angle = cosine.clamp(-1, 1).acos()
+    return torch.stack([_variance(after), (y - x).norm(dim=-1) / sizes[0], 1 - cosine, angle, off_identity])
 
 
-def _of_part(sub: SubLayer) -> dict[str, Tensor]:
-    stream, branch = sub.stream[:, 1:].double(), sub.branch[:, 1:].double()
-    centred = stream - stream.mean(-1, keepdim=True), branch - branch.mean(-1, keepdim=True)
-    return {
-        "residual_variance": _variance(sub.after),
-        "stream_variance": centred[0].square().mean(-1),
-        "branch_variance": centred[1].square().mean(-1),
-        "covariance": (centred[0] * centred[1]).mean(-1),
-        "relative_contribution": branch.norm(dim=-1) / stream.norm(dim=-1),
-    }
+def _of_part(sub: SubLayer) -> Tensor:
+    """Quantities of ``OF_PART`` for every token but the first, (quantities, batch, length - 1)."""
+    x, f = sub.stream[:, 1:].double(), sub.branch[:, 1:].double()
+    size = f.norm(dim=-1) / x.norm(dim=-1)
+    x, f = _centred(x), _centred(f)
+    return torch.stack([_variance(sub.after), size, *((a * b).mean(-1) for a, b in ((f, f), (x, x), (x, f)))])
 
 
 def _variance(x: Tensor) -> Tensor:
     """Variance along the features of every token but the first, (batch, length - 1)."""
-    return x[:, 1:].double().var(-1, correction=0)
+    return _centred(x[:, 1:].double()).square().mean(-1)
+
+
+def _centred(x: Tensor) -> Tensor:
+    return x - x.mean(-1, keepdim=True)
 
 
 def _off_identity(before: Tensor, after: Tensor, number: int) -> Tensor:
@@ -105,20 +109,17 @@ def _off_identity(before: Tensor, after: Tensor, number: int) -> Tensor:
     return (pulled - signs)[:, 1:].double().square().mean(-1)
 
 
-MEDIANS = ("residual_variance", "branch_variance", "relative_contribution", "block_influence")
-
-
-def _rows(tokens: Mapping[tuple[int, str, str], Tensor]) -> Iterator[Measured]:
-    """Means and medians over tokens, and what follows from them."""
-    means = {key: float(values.mean()) for key, values in tokens.items()}
-    for (layer, part, name), mean in means.items():
-        if name == "squared_off_identity":
-            yield Measured(layer, part, "jacobian_minus_identity", math.sqrt(mean))
-        elif name == "covariance":
-            scale = math.sqrt(means[layer, part, "stream_variance"] * means[layer, part, "branch_variance"])
-            if scale > 0:
-                yield Measured(layer, part, "branch_stream_correlation", mean / scale)
-        elif name != "stream_variance":
-            yield Measured(layer, part, name, mean)
-        if name in MEDIANS:
-            yield Measured(layer, part, f"{name}_median", float(tokens[layer, part, name].median()))
+def _summary(layer: int, part: str, names: Sequence[str], values: Tensor) -> Iterator[Measured]:
+    """Means and medians over tokens, and what follows from them, of values (quantities, batch, length - 1)."""
+    tokens = values.flatten(1)
+    means = dict(zip(names, tokens.mean(1).tolist(), strict=True))
+    medians = dict(zip(names, tokens.median(1).values.tolist(), strict=True))
+    for name in names:
+        if name not in NO_MEDIAN:
+            yield Measured(layer, part, name, means[name])
+            yield Measured(layer, part, f"{name}_median", medians[name])
+    if part == "block":
+        yield Measured(layer, part, "jacobian_minus_identity", math.sqrt(means["squared_off_identity"]))
+    scale = math.sqrt(means.get("stream_variance", 0) * means.get("branch_variance", 0))
+    if scale > 0:
+        yield Measured(layer, part, "branch_stream_correlation", means["covariance"] / scale)

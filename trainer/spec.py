@@ -18,6 +18,7 @@ Scheme = Literal[
     "layerscale", "prores",
 ]  # fmt: skip
 Initialisation = Literal["plain", "scaled", "depth_scaled", "deepnorm"]
+Ablation = Literal["removed", "swapped", "skipped", "affine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +257,9 @@ class ProbeSpec:
     tokens: int = 0
     """Validation tokens on which the residual stream is measured; 0 measures none."""
     loss_tokens: int = 0
-    """Validation tokens on which losses without a block are measured after the last step; 0 measures none."""
+    """Validation tokens on which ablations of blocks are measured after the last step; 0 measures none."""
+    ablations: tuple[Ablation, ...] = ("removed", "swapped", "skipped", "affine")
+    """What is done to one block after another (:mod:`trainer.layer_losses`)."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "loss_tokens"):

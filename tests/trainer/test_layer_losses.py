@@ -73,6 +73,14 @@ def test_known_blocks_are_worth_what_they_are(windows: int) -> None:
     assert (3, "block", "loss_swapped_delta_nats_per_token") not in rows
 
 
+def test_what_is_not_asked_for_is_not_measured() -> None:
+    tokens = torch.randint(61, (8, 9), generator=torch.Generator().manual_seed(1))
+    every = deltas(loss_rows(Known(), tokens))
+    some = deltas(loss_rows(Known(), tokens, ["removed"]))
+    assert some == {key: value for key, value in every.items() if not {"swapped", "affine"} & set(key[2].split("_"))}
+    assert len(some) == 1 + 2 * 2 * 3  # the whole model; removed and truncated with their errors
+
+
 def test_an_affine_map_is_not_fitted_on_few_tokens_nor_tested_on_its_own() -> None:
     few = torch.randint(61, (4, 9), generator=torch.Generator().manual_seed(1))
     assert not [name for _, _, name in deltas(loss_rows(Known(), few)) if "affine" in name]
