@@ -35,7 +35,7 @@ Vector = NDArray[np.float64]
 Replicates = Literal["jackknife", "bootstrap", "noise"]
 Shape = Literal["auto", "form", "smooth"]
 SMOOTH = "smooth"
-LACK_OF_FIT = 0.5
+LACK_OF_FIT = 0.65
 """Correlation of neighbouring residuals above which a form does not fit: white noise on 50 evaluations is below 0.3."""
 MIN_SEEDS = 3
 _FINE = 300
