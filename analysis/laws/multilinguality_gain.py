@@ -59,7 +59,8 @@ def fit_all_curves(table: Table, *, form: str) -> dict[float, Curves]:
     """Fit the monolingual curves, by size of model."""
     alone = table.cells[table.cells["mixture"] == ALONE]
     curves = {}
-    for size, part in alone.groupby("params"):
+    for size in np.unique(alone["params"].to_numpy(dtype=float)).tolist():
+        part = alone[alone["params"] == size]
         log_loss, runs, noise = (
             part.pivot_table(index="language", columns="tokens", values=name) for name in ("log_loss", "runs", "sigma")
         )
@@ -71,8 +72,8 @@ def fit_all_curves(table: Table, *, form: str) -> dict[float, Curves]:
         if sigma is not None:
             weights = weights * np.nan_to_num((sigma / noise.reindex(columns=runs.columns).to_numpy()) ** 2, nan=0.0)
         log_tokens = np.log(log_loss.columns.to_numpy(dtype=float))
-        curves[float(str(size))] = fit_curves(
-            float(str(size)),
+        curves[size] = fit_curves(
+            size,
             tuple(log_loss.index),
             log_tokens,
             log_loss.to_numpy(),
@@ -94,10 +95,7 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
     """
     mixed = table.cells[table.cells["mixture"] != ALONE]
     languages = table.languages
-    keys = (
-        mixed[["mixture", "params", "tokens", "added"]].drop_duplicates().sort_values(["mixture", "params", "tokens", "added"])
-    )
-    cells = keys.reset_index(drop=True)
+    cells = mixed[KEY].drop_duplicates().sort_values(KEY, ignore_index=True)
     shape = (len(cells), len(languages))
     point, state = np.full(shape, np.nan), np.full(shape, "", dtype="U12")
     drawn = np.full((draws, *shape), np.nan)
@@ -106,17 +104,18 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
     # not pivot_table, which drops a column without any value, as the noise of unrepeated runs is
     wide = {name: places[name].unstack("language") for name in places}  # noqa: PD010
     log_loss, runs, sigma = (part.reindex(index=order, columns=languages).to_numpy(dtype=float) for part in wide.values())
-    for size, rows in cells.groupby("params").groups.items():
-        curve = curves.get(float(str(size)))
+    for size in np.unique(cells["params"].to_numpy(dtype=float)).tolist():
+        rows = np.flatnonzero(cells["params"] == size)
+        curve = curves.get(size)
         if curve is None:
             raise InputError(f"data: {size:g} parameters have mixtures and no monolingual runs, which every size needs")
         columns = np.array([languages.index(name) for name in curve.languages])
-        place = np.asarray(rows)[:, None], columns
+        place = rows[:, None], columns
         if np.isfinite(np.delete(log_loss[rows], columns, axis=1)).any():
             raise InputError(f"data: a language has mixtures and no monolingual runs at {size:g} parameters")
         noise = np.where(np.isfinite(sigma[place]), sigma[place], curve.sigma)
         error = noise / np.sqrt(runs[place])
-        at = np.log(cells.loc[rows, "tokens"].to_numpy(dtype=float))[:, None]
+        at = np.log(cells["tokens"].to_numpy(dtype=float)[rows])[:, None]
         y = log_loss[place]
         found = curve.log_tokens(y.T).T
         point[place] = _limited(found, at, curve)

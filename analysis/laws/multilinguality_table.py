@@ -101,7 +101,7 @@ def _cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, int, tuple[Note, ...]]:
         seen=("seen", "mean"), log_loss=("log_loss", "mean"), runs=("log_loss", "size"), variance=("log_loss", "var")
     ).reset_index()
     cells["square"] = (cells.pop("variance") * (cells["runs"] - 1)).fillna(0.0)
-    dof = int((cells["runs"] - 1).sum())
+    dof = int((cells["runs"] - 1).sum()) if cells["square"].sum() > 0 else 0
     if dof == 0:
         note = Note("one_seed", "no run is repeated, so noise is read off the scatter around the curves: 3 seeds are better")
         return cells.drop(columns="square").assign(sigma=np.nan), 0, (note,)

@@ -66,14 +66,14 @@ def test_the_order_of_the_rows_does_not_matter(runs, fit):
 
 
 def test_without_the_control_it_says_so(runs):
-    plain = runs[runs["mixture"] != "matched"]
+    plain = runs[(runs["mixture"] != "matched") & (runs["params"] == 75e3)]
     found = fit_multilinguality(plain[plain["language"] < "02"], **COLUMNS, bootstrap=100)
     assert [note.code for note in found.warnings] == ["no_matched_baseline", "few_languages"]
     assert found.verdicts[0].matched is None
 
 
 def test_a_table_of_any_trainer_fits_in_five_lines_without_torch(root, tmp_path, runs):
-    few = runs[runs["language"].isin(["00", "01"]) & (runs["mixture"] != "matched")]
+    few = runs[runs["language"].isin(["00", "01"]) & (runs["mixture"] != "matched") & (runs["params"] == 75e3)]
     few.rename(columns={"params": "N", "tokens": "D"})[["language", "N", "D", "added", "loss"]].to_csv(tmp_path / "runs.csv")
     code = (
         "import sys, pandas as pd\n"

@@ -46,3 +46,17 @@ def test_no_capacity_no_crossover():
     with pytest.raises(InputError, match="positive numbers"):
         free.crossover(1e5, 0.0)
     assert "this project" in free.source
+
+
+def test_chang_s_two_ends_need_a_steep_data_term():
+    """Small models: +22 % at 1M tokens seen 20 times and 1B added, -63 % at 1B seen twice and 1B added, one G for both.
+
+    With u = (1 + G)^-beta and R the ratio of the two terms at 1M tokens, 1.22^-beta = u + R (51^c - 1) and
+    0.37^-beta = u + R 1000^beta (1.5^c - 1); for small c, R is positive only above beta = ln(ln 51 / ln 1.5) / ln 1000.
+    """
+    least = np.log(np.log(51) / np.log(1.5)) / np.log(1000)
+    assert least == pytest.approx(0.329, abs=5e-4)
+    cost = np.geomspace(1e-4, 1, 200)
+    for beta in (0.1, 0.2, 0.3, 0.32):
+        assert (1000**beta * (1.5**cost - 1) < 51**cost - 1).all()
+    assert 1000**0.34 * (1.5**1e-4 - 1) > 51**1e-4 - 1

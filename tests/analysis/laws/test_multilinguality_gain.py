@@ -41,13 +41,13 @@ def test_noise_of_curve_and_mixture_is_in_the_draws():
     rng = np.random.default_rng(0)
     laws = languages_of(replace(TRUTH, gain=0.0, cost=0.0), design, rng)
     scatter, claimed = [], []
-    for _ in range(30):
+    for _ in range(20):
         table = simulate(laws, design, rng)
         gains = measure(table, fit_all_curves(table, form="chinchilla"), draws=200, rng=rng)
         inside = gains.cells["tokens"].between(5e4, 1e6).to_numpy()
         scatter.append(gains.point[inside])
         claimed.append(gains.draws.std(axis=0)[inside])
-    assert np.mean(claimed) == pytest.approx(np.std(scatter, axis=0).mean(), rel=0.15)
+    assert np.mean(claimed) == pytest.approx(np.std(scatter, axis=0).mean(), rel=0.2)
 
 
 def test_the_matched_baseline_is_taken_off_cell_by_cell():

@@ -61,3 +61,8 @@ def test_one_seed_and_diverged_runs_are_said():
 def test_bad_tables_are_one_line_errors(frame, message):
     with pytest.raises(InputError, match=message):
         _read(frame)
+
+
+def test_copies_of_a_run_are_no_repeats():
+    table = _read(_rows(loss=3.0))
+    assert (table.dof, [note.code for note in table.notes]) == (0, ["one_seed"])
