@@ -35,14 +35,19 @@ if TYPE_CHECKING:
     from analysis.laws.multilinguality_repetition import DataConstrained
     from analysis.laws.scaling import fit_scaling_law
     from analysis.laws.stability_gap import fit_stability_gap
+    from analysis.laws.stability_gap_cmr import CMR_2024
+    from analysis.laws.stability_gap_wang_fit import fit_continual_law
+    from analysis.laws.stability_gap_wang_sets import WANG_2025
 
 __all__ = [
+    "CMR_2024",
     "DataConstrained",
     "DistillationScaling",
     "HelpThenHurt",
     "KernelToy",
     "LanguagesLaw",
     "TransferLaw",
+    "WANG_2025",
     "ZhangCapacityGap",
     "best_mixture",
     "best_shares",
@@ -53,6 +58,7 @@ __all__ = [
     "effective_depth",
     "equivalent_data",
     "fit_capacity_gap",
+    "fit_continual_law",
     "fit_depth",
     "fit_distillation",
     "fit_growth",
@@ -70,10 +76,12 @@ __all__ = [
 ]
 
 _HOME = {
+    "CMR_2024": "analysis.laws.stability_gap_cmr",
     "DataConstrained": "analysis.laws.multilinguality_repetition",
     "DistillationScaling": "analysis.laws.distillation_scaling",
     "HelpThenHurt": "analysis.laws.multilinguality_curse",
     "KernelToy": "analysis.laws.kernel_toy",
+    "WANG_2025": "analysis.laws.stability_gap_wang_sets",
     "ZhangCapacityGap": "analysis.laws.capacity_gap_published",
     "LanguagesLaw": "analysis.laws.multilinguality_capacity",
     "TransferLaw": "analysis.laws.multilinguality_atlas",
@@ -85,6 +93,7 @@ _HOME = {
     "compare_systems": "analysis.decisions.compare",
     "custom_law": "analysis.laws.general",
     "fit_capacity_gap": "analysis.laws.capacity_gap",
+    "fit_continual_law": "analysis.laws.stability_gap_wang_fit",
     "effective_depth": "analysis.laws.depth_effective",
     "fit_depth": "analysis.laws.depth",
     "fit_growth": "analysis.laws.depth_growth",

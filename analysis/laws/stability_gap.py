@@ -8,7 +8,7 @@ verdict                what is shown, each at the level of the intervals
 =====================  =================================================================================================
 ``gap``                the chosen form dips and beats all monotone ones, depth, gap index and excess depth are above zero
 ``gap, no control``    the same, with no control to compare with
-``learning rate``      the same, but the depth is not shown to exceed the control's
+``learning rate``      the same, but the depth is not shown to exceed the control's, or is the control's own
 ``forgetting``         the depth is above zero, and nothing is shown to come back
 ``none found``         the depth is not shown to be above zero
 =====================  =================================================================================================
@@ -158,10 +158,11 @@ def _gap(
             notes.append(Note("not_paired", f"arm {key[0]!r} and its control do not share their seeds"))
     if baseline is not None and (baseline, split) in fits and key[0] != baseline:
         faster = speed_up(fit, fits[baseline, split], level)
+    verdict = verdict_of(fit, found, over if compared else None)
     return Gap(
         arm=key[0],
         split=split,
-        verdict=verdict_of(fit, found, over if compared else None),
+        verdict="learning rate" if key[0] == control and verdict == "gap, no control" else verdict,
         form=fit.form,
         margin=fit.margin,
         intervals=fit.kind,

@@ -51,7 +51,7 @@ def fit(log):
 
 def test_gap_forgetting_and_gain_are_told_apart(fit):
     verdicts = {gap.arm: gap.verdict for gap in fit.gaps}
-    assert verdicts == {"control": "gap, no control", "new": "gap", "forgets": "forgetting", "gains": "none found"}
+    assert verdicts == {"control": "learning rate", "new": "gap", "forgets": "forgetting", "gains": "none found"}
 
 
 def test_intervals_hold_the_truth(fit):
@@ -223,7 +223,7 @@ def test_a_pilot_s_curves_meet_their_table(pytestconfig):
         assert gap.depth.value == pytest.approx(depth, rel=0.06)
         assert gap.gap_index.value == pytest.approx(index, abs=0.05)
     assert {g.arm: g.verdict for g in fit.gaps} == {
-        "A_control_rewarm_reset": "gap, no control",
+        "A_control_rewarm_reset": "learning rate",
         "mix50_rewarm_reset": "gap",
         "B_rewarm_reset": "gap",
         "B_const_etamin_keepopt": "forgetting",
