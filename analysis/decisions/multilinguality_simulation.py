@@ -120,15 +120,15 @@ def true_crossover(laws: Sequence[HelpThenHurt], params: float, ratio: float) ->
 
 
 def judge_tables(
-    truth: HelpThenHurt, design: Design, *, tables: int, level: float, seed: int, draws: int = 300, seeds_too: bool = False
+    truth: HelpThenHurt, design: Design, *, tables: int, level: float, seed: int, draws: int = 300
 ) -> Iterator[tuple[list[Verdict], list[Verdict]]]:
     """Judge tables of a law, one a step: verdicts of the mean over languages, and of every language."""
     for i in range(tables):
         rng = np.random.default_rng([seed, i])
         table = simulate(languages_of(truth, design, rng), design, rng)
         gains = measure(table, fit_all_curves(table, form="chinchilla"), draws=draws, rng=rng)
-        mean = judge(gains, None, level=level, margin=MARGIN, rng=rng, seeds_too=seeds_too)
-        yield mean, judge_each(gains, None, dof=table.dof, level=level, margin=MARGIN)
+        mean = judge(gains, None, level=level, margin=MARGIN, rng=rng)
+        yield mean, judge_each(gains, None, level=level, margin=MARGIN)
 
 
 def nothing(truth: HelpThenHurt) -> HelpThenHurt:

@@ -162,7 +162,6 @@ def fit_multilinguality(
     seed: int = 0,
     level: float = 0.95,
     margin: float = MARGIN,
-    seeds_too: bool = False,
 ) -> MultilingualityFit:
     """Fit curves, gains, verdicts, laws and crossovers to a table of runs of any trainer.
 
@@ -190,8 +189,6 @@ def fit_multilinguality(
         Of the intervals; verdicts are at 1 - level for the whole table.
     margin : float
         Share of target data that counts as none.
-    seeds_too : bool
-        Draw seeds within the drawn languages as well, which is conservative.
 
     Returns
     -------
@@ -222,8 +219,8 @@ def fit_multilinguality(
         languages=table.languages,
         mixtures=tuple(name for name in table.mixtures if name != matched),
         curves=tuple(curves.values()),
-        verdicts=tuple(judge(own, over, rng=rng, seeds_too=seeds_too, **options)) if len(table.languages) > 1 else (),
-        by_language=tuple(judge_each(own, over, dof=table.dof, **options)),
+        verdicts=tuple(judge(own, over, rng=rng, **options)) if len(table.languages) > 1 else (),
+        by_language=tuple(judge_each(own, over, **options)),
         comparison=tuple(comparison),
         laws=tuple(laws),
         crossovers=tuple(crossovers),

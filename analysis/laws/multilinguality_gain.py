@@ -39,6 +39,8 @@ class Gains:
     """``(n_cells, n_languages)``; NaN where a language was not run."""
     draws: Vector
     """The same with the noise of both the curve and the mixture drawn, ``(draws, n_cells, n_languages)``."""
+    dof: Vector
+    """Degrees of freedom of the noise, ``(n_cells, n_languages)``."""
     state: NDArray[np.str_]
     """``measured``, ``extrapolated``, ``below_floor`` or empty, ``(n_cells, n_languages)``."""
 
@@ -47,12 +49,12 @@ class Gains:
         missing = rows < 0
         point, draws = other.point[rows].copy(), other.draws[:, rows].copy()
         point[missing], draws[:, missing] = np.nan, np.nan
-        return Gains(self.cells, self.languages, self.point - point, self.draws - draws, self.state)
+        return Gains(self.cells, self.languages, self.point - point, self.draws - draws, self.dof, self.state)
 
     def take(self, rows: NDArray[np.bool_]) -> "Gains":
         """Some of the cells."""
         cells = self.cells[rows].reset_index(drop=True)
-        return Gains(cells, self.languages, self.point[rows], self.draws[:, rows], self.state[rows])
+        return Gains(cells, self.languages, self.point[rows], self.draws[:, rows], self.dof[rows], self.state[rows])
 
 
 def fit_all_curves(table: Table, *, form: str) -> dict[float, Curves]:
@@ -99,11 +101,11 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
     shape = (len(cells), len(languages))
     point, state = np.full(shape, np.nan), np.full(shape, "", dtype="U12")
     drawn = np.full((draws, *shape), np.nan)
-    places = mixed.set_index([*KEY, "language"])[["log_loss", "runs", "sigma"]]
+    places = mixed.set_index([*KEY, "language"])[["log_loss", "runs", "sigma", "dof"]]
     order = pd.MultiIndex.from_frame(cells)
     # not pivot_table, which drops a column without any value, as the noise of unrepeated runs is
     wide = {name: places[name].unstack("language") for name in places}  # noqa: PD010
-    log_loss, runs, sigma = (part.reindex(index=order, columns=languages).to_numpy(dtype=float) for part in wide.values())
+    log_loss, runs, sigma, dof = (part.reindex(index=order, columns=languages).to_numpy(dtype=float) for part in wide.values())
     for size in np.unique(cells["params"].to_numpy(dtype=float)).tolist():
         rows = np.flatnonzero(cells["params"] == size)
         curve = curves.get(size)
@@ -120,16 +122,10 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
         found = curve.log_tokens(y.T).T
         point[place] = _limited(found, at, curve)
         state[place] = np.where(np.isfinite(y), states(found, _log(curve.measured)), "")
-        noisy = y + error * _student(rng, (draws, *y.shape), table.dof)
+        noisy = y + error * rng.standard_normal((draws, *y.shape))
         inverse = curve.log_tokens(noisy.transpose(0, 2, 1), curve.draw(draws, rng)).transpose(0, 2, 1)
         drawn[:, *place] = _limited(inverse, at, curve)
-    return Gains(cells, languages, point, drawn, state)
-
-
-def _student(rng: np.random.Generator, shape: tuple[int, ...], dof: int) -> Vector:
-    """Normal noise whose standard deviation is itself known with ``dof`` degrees of freedom, one draw for all cells."""
-    scale = np.sqrt(dof / rng.chisquare(dof, shape[0])) if dof else np.ones(shape[0])
-    return np.asarray(scale.reshape(-1, *([1] * (len(shape) - 1))) * rng.standard_normal(shape))
+    return Gains(cells, languages, point, drawn, dof, state)
 
 
 def _limited(log_tokens: Vector, at: Vector, curve: Curves) -> Vector:

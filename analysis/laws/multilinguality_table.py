@@ -24,8 +24,9 @@ class Table:
     """Cells of a table."""
 
     cells: pd.DataFrame
-    """One row a cell: the five names of ``CELL``, ``seen`` (target tokens with repeats), ``log_loss`` (mean of ln L), ``runs``
-    and ``sigma`` (standard deviation of ln L of one run; NaN where no run is repeated)."""
+    """One row a cell: the five names of ``CELL``, ``seen`` (target tokens with repeats), ``log_loss`` (mean of ln L),
+    ``runs``, ``sigma`` (standard deviation of ln L of one run; NaN where no run is repeated) and ``dof``, its degrees of
+    freedom."""
     runs: pd.DataFrame
     """One row a run: ``CELL``, ``seen``, ``log_loss``, ``seed``."""
     dof: int
@@ -46,9 +47,14 @@ class Table:
     def without(self, rows: NDArray[np.bool_]) -> "Table":
         """Return the table without some runs ``(n_runs,)``, with the noise of all."""
         cells, _, notes = _cells(self.runs[~rows])
-        noise = self.cells.set_index(CELL)["sigma"]
-        sigma = noise.reindex(pd.MultiIndex.from_frame(cells[CELL])).to_numpy()
-        return Table(cells.assign(sigma=sigma), self.runs[~rows], self.dof, self.n_diverged, notes)
+        noise = self.cells.set_index(CELL)[["sigma", "dof"]].reindex(pd.MultiIndex.from_frame(cells[CELL]))
+        return Table(
+            cells.assign(sigma=noise["sigma"].to_numpy(), dof=noise["dof"].to_numpy()),
+            self.runs[~rows],
+            self.dof,
+            self.n_diverged,
+            notes,
+        )
 
 
 def read_table(
@@ -104,23 +110,22 @@ def _cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, int, tuple[Note, ...]]:
     dof = int((cells["runs"] - 1).sum()) if cells["square"].sum() > 0 else 0
     if dof == 0:
         note = Note("one_seed", "no run is repeated, so noise is read off the scatter around the curves: 3 seeds are better")
-        return cells.drop(columns="square").assign(sigma=np.nan), 0, (note,)
-    sigma = _noise(cells, ["params", "tokens"])
-    if sigma is None:
-        sigma = _noise(cells, ["params"])
-    if sigma is None:
-        sigma = np.full(len(cells), np.sqrt(cells["square"].sum() / dof))
-    return cells.drop(columns="square").assign(sigma=sigma), dof, ()
+        return cells.drop(columns="square").assign(sigma=np.nan, dof=np.inf), 0, (note,)
+    # noise depends on size and data, where there are repeats enough to tell
+    for by in (["params", "tokens"], ["params"]):
+        if (known := _noise(cells, by)) is not None:
+            return cells.drop(columns="square").assign(**known), dof, ()
+    return cells.drop(columns="square").assign(sigma=np.sqrt(cells["square"].sum() / dof), dof=float(dof)), dof, ()
 
 
-def _noise(cells: pd.DataFrame, by: Sequence[str]) -> Vector | None:
-    """Pooled standard deviation of each cell's group; None where one has too few repeats."""
+def _noise(cells: pd.DataFrame, by: Sequence[str]) -> dict[str, Vector] | None:
+    """Pooled standard deviation of each cell's group and its degrees of freedom; None where one has too few repeats."""
     groups = cells.groupby(list(by))
     dof = groups["runs"].transform("sum") - groups["runs"].transform("size")
     square = groups["square"].transform("sum")
     if (dof < _MIN_DOF).any() or (square <= 0).any():
         return None
-    return np.asarray(np.sqrt(square / dof))
+    return {"sigma": np.sqrt(square / dof).to_numpy(dtype=float), "dof": dof.to_numpy(dtype=float)}
 
 
 def _not_negative(data: pd.DataFrame, name: str) -> Vector:

@@ -4,10 +4,11 @@ A gain (:mod:`analysis.laws.multilinguality_gain`) is judged against two baselin
 the paper, and the same model trained on more passes over its own text with the compute of the mixture (the mixture
 named ``matched``). "Help" and "hurt" must hold against both, where both were run: more steps alone help too.
 
-Languages are the sampling unit: a bootstrap draws them, each with all its seeds. Drawing seeds again within them
-(``seeds_too``) counts their noise twice, since it is part of how languages differ (Davison and Hinkley 1997, section 3.8). The
-standard error of the bootstrap goes with Student's t of one degree of freedom fewer than languages, since percentiles of a few
-languages reach no small p-value. A single language is judged by the noise of its seeds and of its curve.
+Languages are the sampling unit, in a bootstrap of two levels: languages are drawn, each with all its seeds; and seeds and
+curves are drawn at fixed languages. Seeds drawn within drawn languages would count their noise twice (Davison and Hinkley
+1997, section 3.8), so the larger of the two standard errors is taken: languages cannot differ by less than their noise. It
+goes with Student's t of one degree of freedom fewer than languages, since percentiles of a few languages reach no small
+p-value. A single language is judged by its own seeds and curve.
 """
 
 from collections.abc import Hashable
@@ -59,9 +60,7 @@ class Verdict:
     verdict: str
 
 
-def judge(
-    gains: Gains, matched: Gains | None, *, level: float, margin: float, rng: np.random.Generator, seeds_too: bool = False
-) -> list[Verdict]:
+def judge(gains: Gains, matched: Gains | None, *, level: float, margin: float, rng: np.random.Generator) -> list[Verdict]:
     """Judge the mean over languages of every cell.
 
     Parameters
@@ -76,33 +75,29 @@ def judge(
         Share of target data that counts as none.
     rng : numpy.random.Generator
         Source of all randomness.
-    seeds_too : bool
-        Draw seeds within languages as well.
     """
     draws, n = len(gains.draws), len(gains.languages)
     picks = rng.integers(n, size=(draws, n))
 
     def effects(g: Gains) -> Effects:
         counts = np.isfinite(g.point).sum(axis=1)
-        source = g.draws if seeds_too else np.broadcast_to(g.point, g.draws.shape)
+        one = np.broadcast_to(g.point, g.draws.shape)
         with np.errstate(invalid="ignore", divide="ignore"):
-            means = _nanmean(np.take_along_axis(source, picks[:, None, :], axis=2))
-            # a draw of languages none of which was run says nothing; a cell that nobody ran has no draw at all
-            squares = _nanmean(((means - _nanmean(means.T)) ** 2).T)
-            se = np.sqrt(squares * counts / (counts - 1))
+            between = _spread(np.take_along_axis(one, picks[:, None, :], axis=2)) * np.sqrt(counts / (counts - 1))
+        se = np.maximum(between, _spread(g.draws))
         return Effects(_nanmean(g.point), np.where(counts > 1, se, np.nan), np.maximum(counts - 1.0, 1.0))
 
     questions = [("", cell, said) for cell, said in zip(gains.cells.to_dict("records"), gains.state, strict=True)]
     return _verdicts(questions, effects(gains), None if matched is None else effects(matched), level, margin)
 
 
-def judge_each(gains: Gains, matched: Gains | None, *, dof: int, level: float, margin: float) -> list[Verdict]:
+def judge_each(gains: Gains, matched: Gains | None, *, level: float, margin: float) -> list[Verdict]:
     """Judge every cell of every language, from the noise of its seeds and its curve; Holm's correction is over all."""
     there = np.isfinite(gains.point)
 
     def effects(g: Gains) -> Effects:
         se = np.std(g.draws, axis=0, ddof=1)[there]
-        return Effects(g.point[there], se, np.full(len(se), float(dof) if dof else np.inf))
+        return Effects(g.point[there], se, g.dof[there])
 
     cells = gains.cells.to_dict("records")
     questions = [(gains.languages[j], cells[i], gains.state[i, j : j + 1]) for i, j in np.argwhere(there)]
@@ -157,6 +152,12 @@ def _both(own: Effects, matched: Effects | None, limit: float, level: float) -> 
 
 def _fields(effects: Effects) -> tuple[Vector, Vector, Vector]:
     return effects.estimate, effects.se, effects.dof
+
+
+def _spread(draws: Vector) -> Vector:
+    """Standard deviation over draws of the mean over languages, ``(n_cells,)``; a draw without any language says nothing."""
+    means = _nanmean(draws).T
+    return np.asarray(np.sqrt(_nanmean((means - _nanmean(means)[:, None]) ** 2)))
 
 
 def _nanmean(values: Vector) -> Vector:

@@ -13,9 +13,8 @@ def _gains(values, noise=0.02, draws=4000):
     n_cells, n = values.shape
     cells = pd.DataFrame({"mixture": "near", "params": 1e5, "tokens": 1e5, "added": 1e5 * np.arange(1, n_cells + 1)})
     drawn = values + noise * np.random.default_rng(0).standard_normal((draws, n_cells, n))
-    return Gains(
-        cells, tuple(f"l{i}" for i in range(n)), values, drawn, np.where(np.isnan(values), "", "measured").astype("U12")
-    )
+    state = np.where(np.isnan(values), "", "measured").astype("U12")
+    return Gains(cells, tuple(f"l{i}" for i in range(n)), values, drawn, np.full(values.shape, 100.0), state)
 
 
 def test_one_cell_is_a_library_s_t_test():
@@ -52,7 +51,7 @@ def test_a_cell_without_matched_runs_is_judged_by_its_curve():
 
 def test_each_language_has_its_own_verdict_from_its_draws():
     values = np.array([[0.5, -0.5, 0.0]])
-    found = judge_each(_gains(values, noise=0.02), None, dof=100, **OPTIONS)
+    found = judge_each(_gains(values, noise=0.02), None, **OPTIONS)
     assert [(v.language, v.verdict) for v in found] == [("l0", "help"), ("l1", "hurt"), ("l2", "equivalent")]
     assert found[0].upper - found[0].lower == pytest.approx(2 * 1.984 * 0.02, rel=0.05)
     assert list(verdict_frame(tuple(found))["verdict"]) == ["help", "hurt", "equivalent"]
@@ -63,10 +62,8 @@ def test_one_language_gives_no_mean():
     assert (v.verdict, v.lower, v.detectable) == ("unresolved", None, None)
 
 
-def test_drawing_seeds_too_is_wider():
-    values = 0.1 * np.random.default_rng(7).standard_normal((1, 8))
-    ends = [
-        judge(_gains(values, noise=0.1), None, rng=np.random.default_rng(8), seeds_too=too, **OPTIONS)[0]
-        for too in (False, True)
-    ]
-    assert ends[1].upper - ends[1].lower > 1.2 * (ends[0].upper - ends[0].lower)
+def test_languages_never_differ_by_less_than_their_noise():
+    """Eight languages that agree by chance, with a known noise of .1: the error of their mean is .1 / sqrt(8)."""
+    (v,) = judge(_gains(np.full((1, 8), 0.05), noise=0.1), None, rng=np.random.default_rng(8), **OPTIONS)
+    assert v.upper - v.gain == pytest.approx(2.365 * 0.1 / np.sqrt(8), rel=0.05)
+    assert v.verdict == "unresolved"
