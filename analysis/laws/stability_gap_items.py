@@ -55,15 +55,14 @@ def difference_of_scores(
     difference, counts, n_seeds = a - b, np.bincount(task), len(a)
     rng = np.random.default_rng(seed)
     drawn = np.empty((resamples, n_seeds))
+    of_task = [np.flatnonzero(task == i) for i in range(len(names))]
     for k in range(resamples):
-        weights = np.empty(len(task))
-        for i, n in enumerate(counts):
-            weights[task == i] = rng.multinomial(n, np.full(n, 1 / n))
-        drawn[k] = difference @ (weights / (len(names) * counts[task]))
+        chosen = [rng.choice(items, len(items)) for items in of_task]
+        drawn[k] = np.mean([difference[:, items].mean(axis=1) for items in chosen], axis=0)
     per_seed = difference @ (1 / (len(names) * counts[task]))
-    value, items = float(per_seed.mean()), float(drawn.mean(axis=1).std(ddof=1))
+    value, of_items = float(per_seed.mean()), float(drawn.mean(axis=1).std(ddof=1))
     # the spread over seeds holds no error of the items, which all seeds share
-    seeds = float(per_seed.std(ddof=1) / np.sqrt(n_seeds)) if n_seeds > 1 else 0.0
-    se, dof = float(np.hypot(items, seeds)), n_seeds - 1 if n_seeds > 1 else len(task) - len(names)
+    of_seeds = float(per_seed.std(ddof=1) / np.sqrt(n_seeds)) if n_seeds > 1 else 0.0
+    se, dof = float(np.hypot(of_items, of_seeds)), n_seeds - 1 if n_seeds > 1 else len(task) - len(names)
     half = float(student_t.ppf((1 + level) / 2, max(dof, 1))) * se
     return Estimate(value, value - half, value + half, n_seeds, None, se, dof)
