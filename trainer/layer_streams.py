@@ -64,8 +64,8 @@ def stream_rows(stack: Stack, windows: Tensor) -> list[Measured]:
         for place, values in zip(seen, found, strict=True):
             place.append(values)
     measured = list(_summary(0, "embedding", ["residual_variance"], torch.stack([torch.cat(embedded)])))
-    for (layer, part), values in zip(places, seen, strict=True):
-        measured += _summary(layer, part, OF_BLOCK if part == "block" else OF_PART, torch.cat(values, dim=1))
+    for (layer, part), chunks in zip(places, seen, strict=True):
+        measured += _summary(layer, part, OF_BLOCK if part == "block" else OF_PART, torch.cat(chunks, dim=1))
     return measured
 
 
