@@ -135,8 +135,8 @@ def effective_depth(
         participation_interior=over_seeds(_participation(up[:, 1:-1]), level),
         entropy_depth=over_seeds(_entropy_depth(up), level),
         median_ratio=ratio_over_seeds(np.median(deep, axis=1), np.median(shallow, axis=1), level),
-        deep_share=ratio_over_seeds(halves(up)[1].sum(axis=1), up[:, 1:-1].sum(axis=1), level),
-        spearman=_within(over_seeds([_spearman(row[1:-1]) for row in d], level)),
+        deep_share=_within(ratio_over_seeds(halves(up)[1].sum(axis=1), up[:, 1:-1].sum(axis=1), level), 0.0),
+        spearman=_within(over_seeds([_spearman(row[1:-1]) for row in d], level), -1.0),
         # those before the first that costs too much
         droppable=None if cut is None else over_seeds(np.cumprod(cut, axis=1).sum(axis=1), level),
         n_seeds=n_seeds,
@@ -156,11 +156,11 @@ def median_ratios(deltas: Vector) -> Vector:
     return np.asarray(np.where(low > 0, high / np.where(low > 0, low, 1.0), np.nan))
 
 
-def _within(rho: Estimate) -> Estimate:
-    """Cut the ends of a correlation's interval at -1 and 1."""
-    if rho.lower is None or rho.upper is None:
-        return rho
-    return replace(rho, lower=max(rho.lower, -1.0), upper=min(rho.upper, 1.0))
+def _within(e: Estimate, least: float) -> Estimate:
+    """Cut an interval at the least value that there can be, and at 1."""
+    if e.lower is None or e.upper is None:
+        return e
+    return replace(e, lower=max(e.lower, least), upper=min(e.upper, 1.0))
 
 
 def _participation(up: Vector) -> Vector:

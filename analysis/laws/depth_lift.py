@@ -7,7 +7,8 @@ Each scheme at its best learning rate
 3. the loss is lower by more than two standard deviations of a run at every L of 12 or more, and the gap grows with L;
 4. 2 and 3 (at the deepest L) hold against the baseline with scaled initialisation as well.
 
-Answers are those of :mod:`analysis.laws.depth_verdict`. All parts must hold for a lift, so their number needs no correction;
+Answers are those of :mod:`analysis.laws.depth_verdict`; 2 and 3 are refuted where the interval excludes a rise of the ratio by
+0.5, or a fall of the loss by 0.01 nats/token. All parts must hold for a lift, so their number needs no correction;
 many schemes are compared, though, so the tests of 2 and 3 are Holm-adjusted over schemes. A lower variance alone lifts
 nothing, and a scheme that diverges at every rate does not train, which fails 3.
 """
@@ -24,7 +25,19 @@ from analysis.laws.depth_arm import Arm, Draft, by_seed, paired_losses
 from analysis.laws.depth_effective import median_ratios
 from analysis.laws.depth_growth import geometric
 from analysis.laws.depth_selection import CLASSES
-from analysis.laws.depth_verdict import NOTHING, Answer, Call, Criterion, Part, Verdict, above, below, more
+from analysis.laws.depth_verdict import (
+    LEAST_LOSS,
+    LEAST_RATIO,
+    NOTHING,
+    Answer,
+    Call,
+    Criterion,
+    Part,
+    Verdict,
+    above,
+    below,
+    more,
+)
 
 Vector = NDArray[np.float64]
 Key = tuple[str, int]
@@ -118,7 +131,7 @@ def _use(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depth: int, le
     pair = [drafts[scheme, depth], drafts[baseline, depth]]
     ratios = by_seed(pair, lambda d: None if d.deltas is None else median_ratios(d.deltas))
     change = NOTHING if ratios is None else over_seeds(ratios[:, 0] - ratios[:, 1], level)
-    return more(f"median ratio at L = {depth} above the baseline's", change)
+    return more(f"median ratio at L = {depth} above the baseline's", change, LEAST_RATIO)
 
 
 def _gaps(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depths: Sequence[int], level: float) -> list[Part]:
@@ -130,7 +143,7 @@ def _gaps(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depths: Seque
     for depth in asked:
         claim = f"fall of the loss at L = {depth} (nats/token)"
         lost = Part(claim=f"{claim}: diverged", answer="no", estimate=NOTHING)
-        parts.append(more(claim, falls[depth]) if depth in falls else lost)
+        parts.append(more(claim, falls[depth], LEAST_LOSS) if depth in falls else lost)
     if slope is not None:
         parts.append(above("slope of that fall on ln L", slope, 0.0))
     return parts

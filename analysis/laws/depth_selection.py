@@ -45,10 +45,11 @@ class FamilyFit:
     """Intervals of the parameters, from fits to the single seeds."""
     theta: tuple[float, ...]
     """The same parameters as the family solves for them."""
-    rms: float
-    """Root mean square of the residuals of ln v."""
-    aicc: float
-    delta: float
+    rms: float | None
+    """Root mean square of the residuals of ln v; None where the family fits in no way."""
+    aicc: float | None
+    """None where there are too few points."""
+    delta: float | None
     """AICc less the lowest."""
     weight: float
     """Akaike weight."""
@@ -73,7 +74,7 @@ def score(x: Vector, log_v: Vector, level: float) -> tuple[FamilyFit, ...]:
     trend = over_seeds(slopes(x, log_v), level)
     if trend.lower is not None and trend.upper is not None and not trend.lower <= 0 <= trend.upper:
         words = [None if word == "none" else word for word in words]
-    apart = scores[:, 0] - scores[:, 0].min() if np.isfinite(scores[:, 0]).any() else np.zeros(len(forms))
+    apart = scores[:, 0] - min(scores[:, 0].min(), np.finfo(float).max)
     weight = np.exp(-0.5 * apart)
     meant = np.where([[word is not None] for word in words], scores, np.inf)
     wins = np.mean(np.argmin(meant[:, -len(log_v) :], axis=0)[None] == np.arange(len(forms))[:, None], axis=1)
@@ -91,16 +92,16 @@ def score(x: Vector, log_v: Vector, level: float) -> tuple[FamilyFit, ...]:
                 lower=tuple(e.lower for e in spread),
                 upper=tuple(e.upper for e in spread),
                 theta=tuple(fit.theta[0].tolist()),
-                rms=_rms(fit.resid[0]),
-                aicc=float(scores[i, 0]),
-                delta=float(apart[i]),
-                weight=float(weight[i] / weight.sum()),
+                rms=_finite(_rms(fit.resid[0])),
+                aicc=_finite(scores[i, 0]),
+                delta=_finite(apart[i]),
+                weight=float(weight[i] / max(weight.sum(), 1.0)),
                 wins=float(wins[i]),
                 extrapolation=_extrapolate(form, x, rows[0], n_fit),
                 word=words[i],
             )
         )
-    return tuple(sorted(found, key=lambda f: (f.aicc, len(f.symbols))))
+    return tuple(found[i] for i in sorted(range(len(found)), key=lambda i: (scores[i, 0], len(forms[i].symbols))))
 
 
 def _extrapolate(form: Family | Broken, x: Vector, log_v: Vector, n_fit: int) -> float | None:
@@ -108,7 +109,7 @@ def _extrapolate(form: Family | Broken, x: Vector, log_v: Vector, n_fit: int) ->
     if n_fit <= len(form.symbols) or isinstance(form, Broken) and n_fit < MIN_BROKEN:
         return None
     early = form.fit(x[:n_fit], log_v[None, :n_fit])
-    return _rms(form.log_v(early.theta[0], x[n_fit:], x[n_fit - 1]) - log_v[n_fit:])
+    return _finite(_rms(form.log_v(early.theta[0], x[n_fit:], x[n_fit - 1]) - log_v[n_fit:]))
 
 
 def _word(name: str, params: tuple[float, ...], end: float) -> str | None:
@@ -134,7 +135,7 @@ def _folds(name: str, params: tuple[float, ...], end: float) -> float | None:
 
 def choose(families: tuple[FamilyFit, ...]) -> list[FamilyFit]:
     """Families that the data do not tell apart: each means what it says, and none adds a parameter that is not needed."""
-    near = [f for f in families if f.delta < DELTA and np.isfinite(f.aicc)]
+    near = [f for f in families if f.delta is not None and f.delta < DELTA]
     names = [f.name for f in near]
     needed = [f for i, f in enumerate(near) if not _CONTAINS.get(f.name, set()) & set(names[:i])]
     meant = [f for f in needed if f.word is not None and not (f.word == "logarithmic" and f.name != "log" and "log" in names)]
@@ -167,6 +168,10 @@ def doubts(families: tuple[FamilyFit, ...], candidates: list[FamilyFit], n_seeds
         (n_seeds > 1 and len(candidates) == 1 and agree <= 0.5, "seeds_disagree", f"{best.name} wins in {agree:.0%} of seeds"),
     )
     return tuple(Note(code, message) for failed, code, message in checks if failed)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _rms(resid: Vector) -> float:

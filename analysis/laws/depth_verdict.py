@@ -5,7 +5,7 @@ In its deepest model
 1. the branch over the stream, and the Jacobian less the identity, fall with depth more steeply than before training;
 2. the median ratio is below 0.5 (its interval below 1), and Spearman's rho below -0.5 (its interval below 0);
 3. the share of blocks whose removal costs more than 0.03 nats/token falls with L;
-4. the fall of the loss a doubling of L shrinks, to less than two standard deviations of a run.
+4. the fall of the loss a doubling of L shrinks, to less than 0.01 nats/token.
 
 A criterion holds where all its parts do, fails where one is refuted, and is otherwise not resolved. Parts that claim a size
 are refuted where their interval excludes it, the others where it lies on the wrong side of zero. All parts must hold for a
@@ -17,6 +17,7 @@ from typing import Literal
 
 from analysis.fitting.seeds import Estimate
 from analysis.laws.depth_arm import Arm, Scheme
+from analysis.laws.depth_effective import THRESHOLDS
 
 Answer = Literal["yes", "no", "not resolved"]
 Call = Literal[
@@ -30,6 +31,11 @@ Call = Literal[
 ]
 
 NOTHING = Estimate(None)
+
+LEAST_LOSS = THRESHOLDS[0]
+"""nats/token: a smaller difference is none. A bound in units of noise would let noisy runs show that nothing happens."""
+LEAST_RATIO = 0.5
+"""Of the median ratio: from the curse, below 0.5, to equal use, 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +121,7 @@ def judge_curse(scheme: Scheme, arm: Arm) -> Verdict:
             name="return on depth vanishes",
             parts=(
                 below("gain of the last doubling less that of the first", scheme.shrinkage or NOTHING, 0.0),
-                small("gain of the last doubling below two s.d. of a run", last),
+                below(f"gain of the last doubling below {LEAST_LOSS:g} nats/token", last, LEAST_LOSS),
             ),
         ),
     )
@@ -149,17 +155,12 @@ def above(claim: str, e: Estimate, bound: float) -> Part:
     return Part(claim=claim, answer=answer, estimate=e)
 
 
-def more(claim: str, e: Estimate) -> Part:
-    """Claim a value of more than two standard deviations of a seed, with an interval above zero."""
+def more(claim: str, e: Estimate, least: float) -> Part:
+    """Claim more than two standard deviations of a seed, with an interval above zero; one below ``least`` refutes it."""
     answer: Answer = "not resolved"
     if e.value is not None and e.lower is not None and e.upper is not None and e.sd is not None:
         if e.value > 2 * e.sd and e.lower > 0:
             answer = "yes"
-        elif e.upper < 2 * e.sd or e.upper < 0:
+        elif e.upper < least:
             answer = "no"
     return Part(claim=claim, answer=answer, estimate=e)
-
-
-def small(claim: str, e: Estimate) -> Part:
-    """Claim a value below two standard deviations of a run."""
-    return below(claim, e, 2 * (e.sd or 0.0))
