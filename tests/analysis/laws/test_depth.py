@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from analysis import effective_depth, fit_depth, fit_growth
+from analysis.fit import fit_file, read_fit
 from analysis.laws.depth import DepthFit
+from curselab.contract import check_frame
 from curselab.errors import InputError
+from figures.draw import draw_file
 from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Scheme, depth_tables
 
 
@@ -99,3 +102,16 @@ def test_bad_questions_are_one_line(tables, fit):
         fit_depth(runs[(runs["depth"] == 12) & (runs["scheme"] == "post")], layers, baseline="post")
     with pytest.raises(InputError, match="residual_variance of pre at depth 6 needs a value above zero"):
         fit_depth(runs, layers.assign(value=0.0))
+
+
+def test_a_fit_file_and_a_figure_read_the_layers_beside_the_runs(tables, tmp_path):
+    for name, frame in zip(("runs", "layers"), tables, strict=True):
+        check_frame(name, frame, where="x").to_csv(tmp_path / f"{name}.csv", index=False)
+    result = fit_file("depth", tmp_path / "runs.csv", tmp_path / "fit.json")
+    assert read_fit(tmp_path / "fit.json") == result
+    assert set(json.loads((tmp_path / "fit.json").read_text())["inputs"]) == {"runs_sha256", "layers_sha256"}
+    pdf, _ = draw_file("depth", tmp_path / "fit.json", tmp_path / "runs.csv", tmp_path / "depth")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    (tmp_path / "layers.csv").unlink()
+    with pytest.raises(InputError, match=r"layers.csv: no such file"):
+        fit_file("depth", tmp_path / "runs.csv", tmp_path / "fit.json")
