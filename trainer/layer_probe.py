@@ -31,8 +31,8 @@ class LayerProbe:
         self.steps = set(evaluation_steps(spec))
         self.rows: list[dict[str, Any]] = []
         """Of the table ``layers``, without sweep and run id; what is not finite leaves none."""
-        self._streams = streams
-        self._losses = losses
+        self.streams = streams
+        self.losses = losses
 
     def begin(self, model: Decoder) -> None:
         """Measure the initial weights."""
@@ -54,9 +54,9 @@ class LayerProbe:
     def _measure(self, step: int, model: Decoder) -> None:
         was_training, device = model.training, model.embedding.weight.device
         model.eval()
-        self._record(step, stream_rows(DecoderStack(model), self._streams.to(device)))
-        if self._losses is not None and step == self.spec.steps:
-            self._record(step, loss_rows(DecoderStack(model), self._losses.to(device), self.spec.probes.ablations))
+        self._record(step, stream_rows(DecoderStack(model), self.streams.to(device)))
+        if self.losses is not None and step == self.spec.steps:
+            self._record(step, loss_rows(DecoderStack(model), self.losses.to(device), self.spec.probes.ablations))
         model.train(was_training)
 
     def _record(self, step: int, found: Iterable[Measured]) -> None:

@@ -64,6 +64,14 @@ LAWS = {
             "LearningRateFit",
             "params_non_embedding, learning_rate, loss_nats_per_token, seed; stage chosen for the rule's rate",
         ),
+        Law(
+            "depth",
+            "analysis.laws.depth",
+            "fit_depth",
+            "DepthFit",
+            "scheme, initialisation, depth, learning_rate, loss_nats_per_token, seed; layers beside the runs",
+            also=("layers",),
+        ),
     )
 }
 

@@ -27,6 +27,19 @@ def test_default_scaling_has_the_sizes_budgets_and_seeds_that_a_fit_needs(root: 
     assert {spec.text.source.kind for spec in runs} == {"installed"}
 
 
+@pytest.mark.parametrize("grid", GRIDS)
+def test_depth_compares_every_scheme_with_the_baseline_on_equal_terms(root: Path, grid: str) -> None:
+    runs = [run.spec for run in load_plan(root / "config" / f"{grid}.yaml").runs if run.sweep == "depth"]
+    arms: dict[tuple[str, str], set[tuple[int, float, int]]] = {}
+    for spec in runs:
+        arm = (spec.model.scheme, spec.model.initialisation)
+        arms.setdefault(arm, set()).add((spec.model.depth, spec.optimizer.learning_rate, spec.seed))
+    assert {("pre", "scaled"), ("pre", "plain"), ("lns", "plain")} <= set(arms)
+    assert len(set(map(frozenset, arms.values()))) == 1  # the same depths, rates and seeds
+    assert len({(spec.training.tokens, spec.model.width, spec.text) for spec in runs}) == 1
+    assert all(spec.probes.tokens and spec.probes.loss_tokens for spec in runs)
+
+
 def test_students_wait_for_the_shards_of_their_teachers(root: Path) -> None:
     plan = load_plan(root / "config/default.yaml")
     trained_by: dict[str, str] = {
