@@ -35,6 +35,10 @@ def changed(dotted: str, value: object) -> dict:
         ("optimizer.weight_decay_embedding", math.nan, "weight_decay_embedding: nan was given"),
         ("model.heads", 3, "heads: 3 was given, a divisor of width / 2"),
         ("model.context", 0, "context: 0 was given, 1 or more"),
+        ("model.scheme", "sub-ln", r"model.scheme: the string 'sub-ln' was given \(allowed: pre, post, mix, deepnorm"),
+        ("model.embedding_std", 0.0, "embedding_std: 0.0 was given, a number above 0"),
+        ("probes.ablations", ["moved"], r"probes.ablations\[0\]: the string 'moved' was given \(allowed: removed, swapped"),
+        ("probes", {"tokens": -1}, "tokens: -1 was given, 0 or more"),
         ("training.tokens", 100, "training.tokens: 100 was given, at least one batch of 512 tokens"),
         ("training.accumulate", 3, "accumulate: 3 was given, a divisor of batch_sequences = 4"),
         ("training.mixture", [{"domain": "prose", "share": 0.7}], "shares that sum to 0.7"),
@@ -55,6 +59,14 @@ def test_a_bad_value_is_one_line_that_names_its_key(key: str, value: object, wor
     with pytest.raises(InputError, match=words) as caught:
         RunSpec.from_mapping(changed(key, value))
     assert "\n" not in str(caught.value)
+
+
+def test_only_pre_norm_models_are_pruned() -> None:
+    cut = changed("start", {"base": "0123456789ab", "sparsity": 0.5})
+    assert RunSpec.from_mapping(cut).start.sparsity == 0.5
+    cut["model"]["scheme"] = "peri"
+    with pytest.raises(InputError, match=r"start.sparsity: 0.5 was given, 0 \(model.scheme is peri; only pre is pruned\)"):
+        RunSpec.from_mapping(cut)
 
 
 def test_a_spec_survives_json_with_its_id() -> None:
