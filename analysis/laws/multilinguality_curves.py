@@ -69,6 +69,11 @@ class Curves:
             z = np.where(left > 0, self.origin - np.log(left) / k, np.inf)
             return z if self.form != "log_power" else np.asarray(np.exp(np.minimum(z, 700.0)) * np.log(10))
 
+    def predict(self, log_tokens: Vector) -> tuple[Vector, Vector]:
+        """Ln L at ln tokens ``(n_languages, n)`` and its standard error."""
+        value, slope = _evaluate(self.form, self._theta(None), _axis(self.form, log_tokens) - self.origin)
+        return value, np.sqrt(np.einsum("lnp,lpq,lnq->ln", slope, np.asarray(self.cov), slope))
+
     def draw(self, draws: int, rng: np.random.Generator) -> Vector:
         """Parameters from their posteriors, ``(draws, n_languages, p)``."""
         root = np.linalg.cholesky(np.asarray(self.cov))

@@ -10,7 +10,7 @@ lies below the curve's floor, is marked, and is a bound.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,14 @@ class Gains:
     """``(n_cells, n_languages)``; NaN where a language was not run."""
     draws: Vector
     """The same with the noise of both the curve and the mixture drawn, ``(draws, n_cells, n_languages)``."""
+    log_loss: Vector
+    """Mean of ln L, ``(n_cells, n_languages)``."""
+    noise: Vector
+    """Its standard error."""
+    fall: Vector
+    """ln L of the baseline less that of the cell: above zero where the gain is."""
+    fall_error: Vector
+    """Its standard error, in which noise is linear, as it is not in a gain."""
     dof: Vector
     """Degrees of freedom of the noise, ``(n_cells, n_languages)``."""
     state: NDArray[np.str_]
@@ -46,15 +54,27 @@ class Gains:
 
     def less(self, other: "Gains", rows: NDArray[np.intp]) -> "Gains":
         """Gains above those of ``other``'s rows, one for each of these cells; a negative row has no counterpart."""
-        missing = rows < 0
-        point, draws = other.point[rows].copy(), other.draws[:, rows].copy()
-        point[missing], draws[:, missing] = np.nan, np.nan
-        return Gains(self.cells, self.languages, self.point - point, self.draws - draws, self.dof, self.state)
+        there = np.where(rows < 0, np.nan, 1.0)[:, None]
+        return replace(
+            self,
+            point=self.point - there * other.point[rows],
+            draws=self.draws - there * other.draws[:, rows],
+            fall=there * other.log_loss[rows] - self.log_loss,
+            fall_error=np.hypot(self.noise, there * other.noise[rows]),
+        )
 
     def take(self, rows: NDArray[np.bool_]) -> "Gains":
         """Some of the cells."""
-        cells = self.cells[rows].reset_index(drop=True)
-        return Gains(cells, self.languages, self.point[rows], self.draws[:, rows], self.dof[rows], self.state[rows])
+        arrays = {
+            name: getattr(self, name)[rows] for name in ("point", "log_loss", "noise", "fall", "fall_error", "dof", "state")
+        }
+        return replace(self, cells=self.cells[rows].reset_index(drop=True), draws=self.draws[:, rows], **arrays)
+
+    def errors(self) -> Vector:
+        """Standard errors of the gains: of the fall of ln L, by the slope between the two losses."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            secant = self.point / self.fall
+        return np.where(secant > 0, secant * self.fall_error, np.std(self.draws, axis=0, ddof=1))
 
 
 def fit_all_curves(table: Table, *, form: str) -> dict[float, Curves]:
@@ -100,7 +120,7 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
     cells = mixed[KEY].drop_duplicates().sort_values(KEY, ignore_index=True)
     shape = (len(cells), len(languages))
     point, state = np.full(shape, np.nan), np.full(shape, "", dtype="U12")
-    drawn = np.full((draws, *shape), np.nan)
+    drawn, fall, fall_error, error = np.full((draws, *shape), np.nan), *(np.full(shape, np.nan) for _ in range(3))
     places = mixed.set_index([*KEY, "language"])[["log_loss", "runs", "sigma", "dof"]]
     order = pd.MultiIndex.from_frame(cells)
     # not pivot_table, which drops a column without any value, as the noise of unrepeated runs is
@@ -116,16 +136,18 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
         if np.isfinite(np.delete(log_loss[rows], columns, axis=1)).any():
             raise InputError(f"data: a language has mixtures and no monolingual runs at {size:g} parameters")
         noise = np.where(np.isfinite(sigma[place]), sigma[place], curve.sigma)
-        error = noise / np.sqrt(runs[place])
+        error[place] = noise / np.sqrt(runs[place])
         at = np.log(cells["tokens"].to_numpy(dtype=float)[rows])[:, None]
         y = log_loss[place]
         found = curve.log_tokens(y.T).T
+        alone, alone_error = (part.T for part in curve.predict(np.broadcast_to(at.T, y.T.shape)))
+        fall[place], fall_error[place] = alone - y, np.hypot(error[place], alone_error)
         point[place] = _limited(found, at, curve)
         state[place] = np.where(np.isfinite(y), states(found, _log(curve.measured)), "")
-        noisy = y + error * rng.standard_normal((draws, *y.shape))
+        noisy = y + error[place] * rng.standard_normal((draws, *y.shape))
         inverse = curve.log_tokens(noisy.transpose(0, 2, 1), curve.draw(draws, rng)).transpose(0, 2, 1)
         drawn[:, *place] = _limited(inverse, at, curve)
-    return Gains(cells, languages, point, drawn, dof, state)
+    return Gains(cells, languages, point, drawn, log_loss, error, fall, fall_error, dof, state)
 
 
 def _limited(log_tokens: Vector, at: Vector, curve: Curves) -> Vector:

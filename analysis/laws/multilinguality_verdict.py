@@ -96,8 +96,7 @@ def judge_each(gains: Gains, matched: Gains | None, *, level: float, margin: flo
     there = np.isfinite(gains.point)
 
     def effects(g: Gains) -> Effects:
-        se = np.std(g.draws, axis=0, ddof=1)[there]
-        return Effects(g.point[there], se, g.dof[there])
+        return Effects(g.point[there], g.errors()[there], g.dof[there])
 
     cells = gains.cells.to_dict("records")
     questions = [(gains.languages[j], cells[i], gains.state[i, j : j + 1]) for i, j in np.argwhere(there)]

@@ -67,3 +67,13 @@ def test_mixtures_without_their_curve_are_refused():
     curves = fit_all_curves(table, form="power")
     with pytest.raises(InputError, match="75000 parameters have mixtures and no monolingual runs"):
         measure(table, {450e3: curves[450e3]}, draws=2, rng=rng)
+
+
+def test_errors_are_linear_in_the_loss():
+    """A gain over its error is the fall of ln L over its own, whatever the bend of the curve between."""
+    _, gains = _gains(replace(SMALL, noise=0.02))
+    inside = gains.state == "measured"
+    np.testing.assert_allclose((gains.point / gains.errors())[inside], (gains.fall / gains.fall_error)[inside])
+    spread = gains.draws.std(axis=0)
+    near = inside & (np.abs(gains.point) < 0.1)
+    assert np.median((gains.errors() / spread)[near]) == pytest.approx(1.0, abs=0.2)

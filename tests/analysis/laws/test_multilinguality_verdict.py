@@ -14,7 +14,19 @@ def _gains(values, noise=0.02, draws=4000):
     cells = pd.DataFrame({"mixture": "near", "params": 1e5, "tokens": 1e5, "added": 1e5 * np.arange(1, n_cells + 1)})
     drawn = values + noise * np.random.default_rng(0).standard_normal((draws, n_cells, n))
     state = np.where(np.isnan(values), "", "measured").astype("U12")
-    return Gains(cells, tuple(f"l{i}" for i in range(n)), values, drawn, np.full(values.shape, 100.0), state)
+    some = np.full(values.shape, noise)
+    return Gains(
+        cells,
+        tuple(f"l{i}" for i in range(n)),
+        values,
+        drawn,
+        log_loss=1 - values,
+        noise=some,
+        fall=values,
+        fall_error=some,
+        dof=np.full(values.shape, 100.0),
+        state=state,
+    )
 
 
 def test_one_cell_is_a_library_s_t_test():
