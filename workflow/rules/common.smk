@@ -47,12 +47,12 @@ def shard_inputs(wildcards):
     return texts + needed
 
 
-def law_tables(wildcards):
-    """The runs of a law, and the tables that it reads beside them."""
+def beside_runs(wildcards):
+    """The tables that a law reads beside its runs."""
     return expand(
         "results/tables/{law}/{table}.parquet",
         law=wildcards.law,
-        table=["runs", *find(wildcards.law).also],
+        table=find(wildcards.law).also,
     )
 
 

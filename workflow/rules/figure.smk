@@ -1,8 +1,9 @@
 # A law's figure, drawn from its fit and its table.
 rule figure:
     input:
+        beside_runs,
         fit="results/fits/{law}.json",
-        tables=law_tables,
+        runs="results/tables/{law}/runs.parquet",
     output:
         pdf="results/figures/{law}.pdf",
         png=report(
@@ -26,4 +27,4 @@ rule figure:
             "figures.draw", f"figures.{find(wildcards.law).room}"
         ),
     shell:
-        "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.tables[0]:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"
+        "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.runs:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"

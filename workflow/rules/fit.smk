@@ -1,7 +1,8 @@
 # A law fitted to its table. Its code hash covers its own module, so editing one law leaves the others alone.
 rule fit:
     input:
-        law_tables,
+        beside_runs,
+        runs="results/tables/{law}/runs.parquet",
     output:
         "results/fits/{law}.json",
     log:
@@ -15,4 +16,4 @@ rule fit:
     params:
         code=lambda wildcards: code_hash("analysis.fit", find(wildcards.law).module),
     shell:
-        "curselab fit {input[0]:q} --law {wildcards.law} --out {output:q} 2>&1 | tee {log:q} >&2"
+        "curselab fit {input.runs:q} --law {wildcards.law} --out {output:q} 2>&1 | tee {log:q} >&2"
