@@ -139,7 +139,7 @@ def latex(fit: Any) -> str:
     note = f"{counts.n_runs} runs, {counts.n_diverged} diverged, up to {counts.n_seeds} seeds a setting."
     if fit.law == "capacity_gap":
         noise = fit.noise().replace("%", r"\%")
-        words = f"{note} {_law_over_students(fit.across)} {noise[0].upper()}{noise[1:]}."
+        words = f"{note}{_arms(fit)} {_law_over_students(fit.across)} {noise[0].upper()}{noise[1:]}."
         return to_latex(student_table(fit.frame(), fit.level, fit.size_unit), words)
     if fit.law == "learning_rate":
         verdict = rf"That the rule costs less than {100 * fit.tolerance:g}\% of the loss is {fit.verdict}."
@@ -149,6 +149,20 @@ def latex(fit: Any) -> str:
         words = f"Verdict of {fit.curse.scheme}: whether it has the curse; of the others: whether they lift it."
         return to_latex(depth_table(fit.frame(), calls, fit.level), f"{note} {words}")
     return to_latex(parameter_table(fit.frame(), fit.level), note)
+
+
+def _arms(fit: Any) -> str:
+    """Count the runs of pruned and crossed students, and say what their square shows."""
+    words = ""
+    if fit.pruned:
+        runs, diverged = (sum(getattr(s, name) for s in fit.pruned) for name in ("n_runs", "n_diverged"))
+        words += f" Pruned: {runs} runs, {diverged} diverged."
+    for square in fit.crossed:
+        known = f"$p$ of bases {short(square.p_base, 2)}, of teachers {short(square.p_teacher, 2)}"
+        said = known if square.status == "ok" else f"{NOT_IDENTIFIED}: {square.reason}"
+        counts = f"{square.n_runs} runs with own and other teachers, {square.n_diverged} diverged"
+        words += f" Crossed at {short(square.student)}: {counts}, {said}."
+    return words
 
 
 def _law_over_students(law: Any) -> str:

@@ -1,5 +1,6 @@
 """Loss of each student against its teacher's size, and best teachers against students beside the published laws."""
 
+import itertools
 from contextlib import nullcontext
 from typing import Any
 
@@ -155,7 +156,7 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
 
 def _paint_optima(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     compared = drawn["series"].str.contains("et al") | (drawn["series"] == _SAME_SIZE)
-    for dashes, label in zip(_DASHES, drawn["series"][compared].unique(), strict=False):
+    for label, dashes in zip(drawn["series"][compared].unique(), itertools.cycle(_DASHES), strict=False):
         line = drawn[drawn["series"] == label]
         ax.fill_between(line["student"], line["lower"], line["upper"], color=GREY, alpha=0.15, linewidth=0, zorder=0)
         ax.plot(line["student"], line["teacher"], linestyle=dashes, color=GREY, linewidth=1, label=label)

@@ -25,6 +25,7 @@ from scipy.stats import t as student_t
 from analysis.columns import drop_diverged
 from analysis.fitting.monotone import holm
 from analysis.fitting.result import Status
+from analysis.laws.capacity_gap_table import check_fixed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,11 @@ def crossed_controls(runs: pd.DataFrame, names: dict[str, str], level: float) ->
         Column by role: student, teacher, loss, seed.
     level : float
         Of the intervals.
+
+    Raises
+    ------
+    InputError
+        Runs of one square differ in more than base, teacher and seed.
     """
     columns = {names["student"]: "student", names["teacher"]: "teacher", names["loss"]: "loss", names["seed"]: "seed"}
     fine, _ = drop_diverged(runs)
@@ -90,6 +96,8 @@ def crossed_controls(runs: pd.DataFrame, names: dict[str, str], level: float) ->
         elsewhere = rows[rows["base"] != rows["teacher"]]  # a base that is only its own teacher is no part of the square
         sizes = set(elsewhere["base"]) & set(elsewhere["teacher"])
         square = rows[rows["base"].isin(sizes) & rows["teacher"].isin(sizes)]
+        if len(sizes) > 1:
+            check_fixed(fine.loc[square.index], float(str(size)), names["teacher"])
         lost = len(runs[runs[names["student"]] == size]) - len(rows)
         if len(sizes) > 1:
             yield _crossed(float(str(size)), square, lost, level)

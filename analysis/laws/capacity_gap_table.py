@@ -67,7 +67,7 @@ def read_cells(distilled: pd.DataFrame, data: pd.DataFrame, names: dict[str, str
         fine, n_diverged = drop_diverged(distilled[distilled[columns["student"]] == size])
         if fine.empty:
             raise InputError(f"data: all {n_diverged} runs of student {size:g} diverged, leave it out or train it anew")
-        _check_fixed(fine, size, columns["teacher"])
+        check_fixed(fine, size, columns["teacher"])
         table = fine.pivot_table(index=columns["seed"], columns=columns["teacher"], values=columns["loss"], aggfunc="mean")
         signal = fine.groupby(columns["teacher"])[columns["teacher_loss"]].mean()
         yield Cells(
@@ -98,7 +98,14 @@ def _nearest(plain: dict[float, float], size: float) -> float | None:
     return plain[min(found, key=lambda other: abs(other - size))] if found else None
 
 
-def _check_fixed(runs: pd.DataFrame, size: float, teacher: str) -> None:
+def check_fixed(runs: pd.DataFrame, size: float, teacher: str) -> None:
+    """Refuse runs of one student that differ in more than base, teacher and seed.
+
+    Raises
+    ------
+    InputError
+        The student and what differs are named.
+    """
     for name in _FIXED:
         values = sorted(runs[name].dropna().unique()) if name in runs else []
         if len(values) > 1:

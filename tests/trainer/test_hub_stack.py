@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from curselab.errors import InputError
+from tests.trainer.peers import llama
 from tests.trainer.test_norms import model_spec, shaken
 from trainer.hub_stack import HubStack, load_checkpoint, measure_checkpoint
 from trainer.layer_losses import loss_rows
@@ -14,34 +15,6 @@ from trainer.stack import DecoderStack
 
 transformers = pytest.importorskip("transformers", reason="extra hub")
 TOKENS = torch.randint(61, (18, 13), generator=torch.Generator().manual_seed(0))
-
-
-def llama(ours):
-    """Our decoder as Hugging Face's Llama."""
-    spec = ours.spec
-    config = transformers.LlamaConfig(
-        vocab_size=61,
-        hidden_size=spec.width,
-        intermediate_size=spec.ffn_width,
-        num_hidden_layers=spec.depth,
-        num_attention_heads=spec.heads,
-        rms_norm_eps=spec.norm_epsilon,
-        tie_word_embeddings=True,
-    )
-    with torch.random.fork_rng():
-        theirs = transformers.LlamaForCausalLM(config).eval()
-    state = {"model.embed_tokens.weight": ours.embedding.weight, "model.norm.weight": ours.norm.weight}
-    state["lm_head.weight"] = ours.head.weight
-    for i, block in enumerate(ours.blocks):
-        query, key, value = block.attention.qkv.weight.chunk(3)
-        gate, up = block.ffn.into.weight.chunk(2)
-        layer = {"self_attn.q_proj": query, "self_attn.k_proj": key, "self_attn.v_proj": value}
-        layer |= {"self_attn.o_proj": block.attention.out.weight, "mlp.gate_proj": gate, "mlp.up_proj": up}
-        layer |= {"mlp.down_proj": block.ffn.down.weight, "input_layernorm": block.attention_norm.weight}
-        layer |= {"post_attention_layernorm": block.ffn_norm.weight}
-        state |= {f"model.layers.{i}.{name}.weight": weight for name, weight in layer.items()}
-    theirs.load_state_dict({name: weight.detach() for name, weight in state.items()}, strict=True)
-    return theirs
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 
+from tests.trainer.peers import llama
 from trainer.flops import count_parameters
 from trainer.losses import text_loss
 from trainer.model import Decoder, rotary_table
@@ -21,42 +22,9 @@ def tokens(seed: int = 0, length: int = 24) -> torch.Tensor:
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_logits_equal_those_of_hugging_face_llama_with_the_same_weights(tied: bool) -> None:
-    transformers = pytest.importorskip("transformers", reason="peer implementation, extra hub")
     spec = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, context=24, tie_embeddings=tied)
     ours = Decoder(spec, VOCAB, seed=1)
-    config = transformers.LlamaConfig(
-        vocab_size=VOCAB,
-        hidden_size=spec.width,
-        intermediate_size=spec.ffn_width,
-        num_hidden_layers=spec.depth,
-        num_attention_heads=spec.heads,
-        max_position_embeddings=spec.context,
-        rms_norm_eps=spec.norm_epsilon,
-        rope_theta=spec.rope_theta,
-        tie_word_embeddings=tied,
-        attention_bias=False,
-        mlp_bias=False,
-    )
-    with torch.random.fork_rng():
-        theirs = transformers.LlamaForCausalLM(config).eval()
-    state = {"model.embed_tokens.weight": ours.embedding.weight, "model.norm.weight": ours.norm.weight}
-    state["lm_head.weight"] = ours.head.weight
-    for i, block in enumerate(ours.blocks):
-        query, key, value = block.attention.qkv.weight.chunk(3)
-        gate, up = block.ffn.into.weight.chunk(2)
-        layer = {
-            "self_attn.q_proj": query,
-            "self_attn.k_proj": key,
-            "self_attn.v_proj": value,
-            "self_attn.o_proj": block.attention.out.weight,
-            "mlp.gate_proj": gate,
-            "mlp.up_proj": up,
-            "mlp.down_proj": block.ffn.down.weight,
-            "input_layernorm": block.attention_norm.weight,
-            "post_attention_layernorm": block.ffn_norm.weight,
-        }
-        state |= {f"model.layers.{i}.{name}.weight": weight for name, weight in layer.items()}
-    theirs.load_state_dict({name: weight.detach() for name, weight in state.items()}, strict=True)
+    theirs = llama(ours)
     with torch.no_grad():
         torch.testing.assert_close(ours(tokens()), theirs(tokens()).logits, atol=2e-5, rtol=1e-4)
 

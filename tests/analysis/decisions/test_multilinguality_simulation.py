@@ -56,8 +56,8 @@ def test_crossovers_lie_within_their_intervals_in_93_of_100_tables(noise):
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0065, 0.038])
 def test_nothing_is_called_in_at_most_five_of_a_hundred_tables(noise):
-    """Of means over languages in any cell; of single languages, five in ten thousand verdicts."""
+    """Of means over languages in any cell; of single languages, within three standard errors of 200 tables."""
     tables = list(judge_tables(nothing(TRUTH), Design(noise=noise), tables=200, level=0.95, seed=1))
     called = [[[v.verdict in ("help", "hurt") for v in part] for part in pair] for pair in tables]
     assert np.mean([any(mean) for mean, _ in called]) <= 0.05
-    assert np.mean([each for _, each in called]) <= 5e-4
+    assert np.mean([any(each) for _, each in called]) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)

@@ -4,6 +4,8 @@ import pytest
 
 from analysis import fit_capacity_gap
 from analysis.laws.capacity_gap_crossed import crossed_controls
+from analysis.tables import latex
+from curselab.errors import InputError
 from tests.analysis.factories import capacity_gap_runs, frame, record
 
 NAMES = {role: role for role in ("student", "teacher", "loss", "seed")}
@@ -57,6 +59,13 @@ def test_a_hole_in_the_square_or_a_single_seed_is_no_answer():
         assert reason in control.lines()[0]
 
 
+def test_a_square_of_runs_that_differ_in_more_is_refused():
+    data = square().assign(tokens=2**21)
+    data.loc[data["base_params_non_embedding"] == data["teacher"], "tokens"] = 2**20
+    with pytest.raises(InputError, match="student 25000 has runs of different tokens"):
+        list(crossed_controls(data, NAMES, 0.95))
+
+
 def test_pruned_students_are_one_size_whatever_whole_heads_and_units_leave():
     rng = np.random.default_rng(3)
     fresh = capacity_gap_runs((25_248,), ratios=np.array([1, 2, 4, 8, 16, 32.0]), seeds=3)
@@ -95,6 +104,8 @@ def test_pruned_students_are_one_size_whatever_whole_heads_and_units_leave():
     assert control.p_base < 0.01 < control.p_teacher
     assert "cut out of their own teacher" in fit.summary()
     assert list(fit.frame()["arm"]) == ["student", "pruned"]
+    note = latex(fit)
+    assert "Pruned: 12 runs, 0 diverged. Crossed at 25200: 27 runs with own and other teachers, 0 diverged" in note
     assert type(fit).from_dict(fit.to_dict()) == fit
     (alone,) = fit_capacity_gap(frame(rows), stage="pruned", bootstrap=100).students
     assert alone.means == pruned.means
