@@ -5,6 +5,7 @@ wait for the host.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +17,8 @@ from trainer.model import Decoder
 from trainer.schedule import factor_at
 from trainer.spec import RunSpec
 
+ALL = "all"
+"""What stands for all domains together in the column ``domain``."""
 Row = dict[str, Any]
 
 
@@ -40,16 +43,18 @@ class Evaluate:
     Parameters
     ----------
     spec : RunSpec
-    validation : Validation
-        Scores a model after the last step.
-    curve : Validation
-        Scores it on the way there.
+    validation : mapping
+        Domain, or ``all`` -> what scores a model on it after the last step; the run's loss is that of the first.
+    curve : mapping
+        Domain -> what scores it on the way there.
     """
 
-    def __init__(self, spec: RunSpec, validation: Validation, curve: Validation) -> None:
+    def __init__(self, spec: RunSpec, validation: Mapping[str, Validation], curve: Mapping[str, Validation]) -> None:
         self.spec = spec
         self.validation = validation
         self.curve = curve
+        self.domain = next(iter(validation))
+        """The domain that the run's loss is of."""
         self.steps = set(evaluation_steps(spec))
         self.rows: list[Row] = []
         self._loss_sum = torch.zeros((), dtype=torch.float64)
@@ -70,15 +75,16 @@ class Evaluate:
         self._record(step, split, "learning_rate", peak * factors[-1])
         self._record(step, split, "learning_rate_sum", peak * math.fsum(factors))
         self._loss_sum, self._loss_count = torch.zeros_like(self._loss_sum), 0
-        scores = (self.validation if step == self.spec.steps else self.curve).scores(model)
-        if all(map(math.isfinite, scores.values())):
-            for metric, value in scores.items():
-                self._record(step, "validation", metric, value)
+        for domain, scored in (self.validation if step == self.spec.steps else self.curve).items():
+            scores = scored.scores(model)
+            if all(map(math.isfinite, scores.values())):
+                for metric, value in scores.items():
+                    self._record(step, "validation", metric, value, domain=domain)
 
     def final(self) -> dict[str, float]:
-        """Scores after the last step; empty where that evaluation was not reached or not finite."""
-        last = [row for row in self.rows if row["step"] == self.spec.steps and row["split"] == "validation"]
-        return {row["metric"]: row["value"] for row in last}
+        """Scores on the run's domain after the last step; empty where that evaluation was not reached or not finite."""
+        own = {"step": self.spec.steps, "split": "validation", "domain": self.domain}
+        return {row["metric"]: row["value"] for row in self.rows if own.items() <= row.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Rows, and the training loss since the last one."""
@@ -90,9 +96,9 @@ class Evaluate:
         self._loss_sum = torch.tensor(state["loss_sum"], dtype=torch.float64)
         self._loss_count = state["loss_count"]
 
-    def _record(self, step: int, split: str, metric: str, value: float) -> None:
-        tokens = step * self.spec.tokens_per_step
-        self.rows.append({"step": step, "tokens": tokens, "split": split, "metric": metric, "value": value})
+    def _record(self, step: int, split: str, metric: str, value: float, *, domain: str = ALL) -> None:
+        at = {"step": step, "tokens": step * self.spec.tokens_per_step}
+        self.rows.append({**at, "split": split, "domain": domain, "metric": metric, "value": value})
 
 
 class DivergenceGuard:

@@ -11,6 +11,7 @@ from curselab.contract import check_record, table
 from curselab.files import write_with
 from trainer.flops import count_parameters, train_flop
 from trainer.model import Decoder
+from trainer.probes import ALL
 from trainer.spec import ModelSpec, RunSpec
 from trainer.text.prepared import PreparedText
 
@@ -35,7 +36,6 @@ class Finished:
 def planned_columns(spec: RunSpec, model: ModelSpec, text: PreparedText, *, sweep: str, stage: str) -> dict[str, Any]:
     """Columns of the table ``runs`` that follow from the spec, the model's shape (pruning changes it) and the text."""
     counts = count_parameters(model, text.vocab_size)
-    domains = [part.domain for part in spec.training.mixture] or text.domains
     return {
         "sweep": sweep,
         "stage": stage,
@@ -56,10 +56,30 @@ def planned_columns(spec: RunSpec, model: ModelSpec, text: PreparedText, *, swee
         "params_non_embedding": counts.non_embedding,
         "steps": spec.steps,
         "tokens": spec.steps * spec.tokens_per_step,
-        "unique_tokens": sum(text.n_tokens(spec.training.split, domain) for domain in domains),
+        "unique_tokens": sum(_trained_on(spec, text).values()),
+        **_domain_columns(spec, text),
         "learning_rate": spec.optimizer.learning_rate,
         "objective": spec.objective.kind,
     }
+
+
+def _trained_on(spec: RunSpec, text: PreparedText) -> dict[str, int]:
+    """Domain -> tokens of it that the run has to train on, each counted once."""
+    asked = {part.domain: part.tokens for part in spec.training.mixture} or dict.fromkeys(text.domains, 0)
+    return {domain: wanted or text.n_tokens(spec.training.split, domain) for domain, wanted in asked.items()}
+
+
+def _domain_columns(spec: RunSpec, text: PreparedText) -> dict[str, Any]:
+    """Columns of the table ``runs`` on the domain that the loss is of and on what the run was trained on."""
+    mixture, there = spec.training.mixture, _trained_on(spec, text)
+    named = [f"{part.domain} {part.share:g}" + (f" of {part.tokens}" if part.tokens else "") for part in mixture]
+    columns: dict[str, Any] = {"mixture": ", ".join(named) or None}
+    if not spec.evaluation.domains:
+        return columns | {"domain": ALL, "domain_tokens": None, "domain_unique_tokens": None}
+    domain, tokens = spec.evaluation.domains[0], spec.steps * spec.tokens_per_step
+    shares = {part.domain: part.share for part in mixture} or {name: n / sum(there.values()) for name, n in there.items()}
+    seen = round(shares.get(domain, 0.0) * tokens)
+    return columns | {"domain": domain, "domain_tokens": seen, "domain_unique_tokens": min(seen, there.get(domain, 0))}
 
 
 def base_columns(spec: RunSpec, base: Finished | None) -> dict[str, Any]:

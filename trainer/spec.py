@@ -131,9 +131,12 @@ class DomainShare:
     domain: str
     share: float
     """Share of the training sequences."""
+    tokens: int = field(default=0, metadata=YOUNGER)
+    """Only the domain's first so many tokens of the split, repeated as often as the share asks; 0 takes all of it."""
 
     def __post_init__(self) -> None:
         require(0 < self.share <= 1, "share", self.share, "a number above 0 and at most 1")
+        require(self.tokens >= 0, "tokens", self.tokens, "0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +245,11 @@ class EvaluationSpec:
     """Ratio of the token counts of two evaluations; they are the same for runs of any length."""
     every_step_until: int = 0
     """Optimiser steps after each of which the model is scored."""
+    domains: tuple[str, ...] = field(default=(), metadata=YOUNGER)
+    """Domains scored one by one, so many tokens each; the run's loss is that of the first. Empty scores all together."""
 
     def __post_init__(self) -> None:
+        require(len(set(self.domains)) == len(self.domains), "domains", list(self.domains), "each domain once")
         require(self.tokens >= 1, "tokens", self.tokens, "1 or more")
         require(self.curve_tokens >= 1, "curve_tokens", self.curve_tokens, "1 or more")
         require(1 < self.factor < math.inf, "factor", self.factor, "a finite number above 1")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curselab.contract import table
 from curselab.errors import InputError
@@ -15,7 +16,7 @@ from trainer.evaluation import Validation
 from trainer.layer_probe import LayerProbe
 from trainer.memory import require_memory
 from trainer.model import Decoder
-from trainer.probes import DivergenceGuard, Evaluate, Probes
+from trainer.probes import ALL, DivergenceGuard, Evaluate, Probes
 from trainer.pruning import importance, pruned
 from trainer.records import SCORES, Finished, base_columns, planned_columns, teacher_columns
 from trainer.spec import RunSpec
@@ -92,7 +93,8 @@ class Training:
 
     def result(self, *, sweep: str, stage: str) -> RunResult:
         """Records of the run; ``sweep`` and ``stage`` are copied into them."""
-        spec, guard, final = self.spec, self.probes.guard, self.probes.evaluate.final()
+        spec, guard, evaluate = self.spec, self.probes.guard, self.probes.evaluate
+        final, scored = evaluate.final(), evaluate.validation[evaluate.domain]
         # an evaluation that is not finite leaves no row
         status = self.missing or ("ok" if guard.step is None and final else "diverged")
         summary = {
@@ -102,12 +104,12 @@ class Training:
             "status": status,
             "diverged_step": (guard.step or spec.steps) if status == "diverged" else None,
             **{name: final[name] if status == "ok" else None for name in SCORES},
-            "eval_tokens": self.probes.evaluate.validation.tokens,
-            "eval_bytes": self.probes.evaluate.validation.bytes,
+            "eval_tokens": scored.tokens,
+            "eval_bytes": scored.bytes,
         }
         ordered = {name: summary[name] for name in table("runs").names}
         named = {"sweep": sweep, "run_id": spec.run_id}
-        metrics = [named | row for row in self.probes.evaluate.rows]
+        metrics = [named | row for row in evaluate.rows]
         layers = [] if self.probes.layers is None else [named | row for row in self.probes.layers.rows]
         return RunResult(ordered, metrics, layers, self.model if status == "ok" else None, self.resumed_at_step)
 
@@ -131,7 +133,8 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
     teacher = None if spec.objective.kind != "distill" else load_finished(spec, "teacher", spec.objective.teacher, runs)
     base = None if not spec.start.base else load_finished(spec, "base", spec.start.base, runs)
     require_memory(spec, text.vocab_size, teacher=None if teacher is None else teacher.spec.model)
-    windows = _windows(spec, text, spec.training.split, [part.domain for part in spec.training.mixture] or text.domains)
+    parts = {part.domain: part.tokens for part in spec.training.mixture} or dict.fromkeys(text.domains, 0)
+    windows = _windows(spec, text, spec.training.split, parts)
     model = Decoder(spec.model, text.vocab_size, seed=spec.seed)
     moments = None
     if base is not None and base.model is not None:
@@ -143,7 +146,7 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
         if spec.start.sparsity > 0:
             stream = make_stream(spec, windows)
             model = pruned(model, importance(model, map(stream.batch, range(PRUNING_BATCHES))), spec.start.sparsity)
-    evaluate = Evaluate(spec, *(_validation(spec, text, tokens) for tokens in _scored(spec)))
+    evaluate = Evaluate(spec, *(_validations(spec, text, tokens) for tokens in _scored(spec)))
     return Training(
         spec,
         text,
@@ -199,23 +202,43 @@ def _layer_probe(spec: RunSpec, text: PreparedText) -> LayerProbe | None:
     chosen = spec.probes
     if not chosen.tokens:
         return None
-    losses = _validation(spec, text, chosen.loss_tokens).batch if chosen.loss_tokens else None
-    return LayerProbe(spec, _validation(spec, text, chosen.tokens).batch, losses)
+    domains = spec.evaluation.domains or text.domains
+    losses = _validation(spec, text, chosen.loss_tokens, domains).batch if chosen.loss_tokens else None
+    return LayerProbe(spec, _validation(spec, text, chosen.tokens, domains).batch, losses)
 
 
-def _validation(spec: RunSpec, text: PreparedText, tokens: int) -> Validation:
-    windows = _windows(spec, text, "validation", text.domains)
+def _validations(spec: RunSpec, text: PreparedText, tokens: int) -> dict[str, Validation]:
+    if not spec.evaluation.domains:
+        return {ALL: _validation(spec, text, tokens, text.domains)}
+    return {domain: _validation(spec, text, tokens, [domain]) for domain in spec.evaluation.domains}
+
+
+def _validation(spec: RunSpec, text: PreparedText, tokens: int, domains: Sequence[str]) -> Validation:
+    windows = _windows(spec, text, "validation", dict.fromkeys(domains, 0))
     return Validation(windows, tokens=tokens, token_bytes=text.token_bytes, end=text.tokenizer.end)
 
 
-def _windows(spec: RunSpec, text: PreparedText, split: str, domains: Sequence[str]) -> Windows:
-    windows = Windows([text.tokens(domain, split) for domain in domains], spec.model.context)
-    few = [domain for domain, n in zip(domains, np.diff(windows.ends, prepend=0), strict=True) if n == 0]
+def _windows(spec: RunSpec, text: PreparedText, split: str, parts: Mapping[str, int]) -> Windows:
+    """Windows of a split: of each domain, the windows that its first so many tokens fill; 0 is all of them."""
+    tokens = {domain: _first(spec, text, split, domain, wanted) for domain, wanted in parts.items()}
+    windows = Windows(list(tokens.values()), spec.model.context)
+    few = [domain for domain, n in zip(tokens, np.diff(windows.ends, prepend=0), strict=True) if n == 0]
     if len(windows) < 2 or (few and spec.training.mixture and split != "validation"):
-        of = f"domain {few[0]!r} of the" if few and len(domains) > 1 else "the"
-        have = text.n_tokens(split, few[0]) if few and len(domains) > 1 else text.n_tokens(split)
+        of, have = "the", sum(map(len, tokens.values()))
+        if few and len(text.domains) > 1:
+            of, have = f"domain {few[0]!r} of the", len(tokens[few[0]])
         raise InputError(
             f"text {spec.text.text_id}: {of} {split} split has {have} tokens, at least two windows of "
             f"{spec.model.context} and the token after are needed; give more text or a shorter model.context"
         )
     return windows
+
+
+def _first(spec: RunSpec, text: PreparedText, split: str, domain: str, wanted: int) -> NDArray[np.unsignedinteger]:
+    tokens = text.tokens(domain, split)
+    if len(tokens) <= wanted:
+        raise InputError(
+            f"text {spec.text.text_id}: domain {domain!r} of the {split} split has {len(tokens)} tokens, {wanted} and the "
+            "token after were asked for; give more text or lower the tokens in training.mixture"
+        )
+    return tokens[: wanted + 1] if wanted else tokens

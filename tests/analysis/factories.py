@@ -31,6 +31,7 @@ PLAIN: dict[str, Any] = {
     "train_flop": 1e10,
     "learning_rate": 1e-3,
     "objective": "lm",
+    "domain": "all",
     "loss_nats_per_token": 2.5,
     "loss_se_nats_per_token": 0.01,
     "loss_bits_per_byte": 3.6,

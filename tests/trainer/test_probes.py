@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trainer.probes import DivergenceGuard, Evaluate
-from trainer.spec import ScheduleSpec
+from trainer.spec import EvaluationSpec, RunSpec, ScheduleSpec
 
 
 class Scores:
@@ -16,6 +16,10 @@ class Scores:
 
     def scores(self, model: object) -> dict[str, float]:
         return {"loss_nats_per_token": self.value}
+
+
+def scoring(spec: RunSpec, validation: Scores, curve: Scores) -> Evaluate:
+    return Evaluate(spec, {"all": validation}, {"all": curve})
 
 
 def show(probe, losses: list[float], first: int = 1) -> None:
@@ -48,7 +52,7 @@ def test_the_guard_stops_within_its_interval_and_never_without_cause() -> None:
 
 def test_the_training_loss_is_averaged_since_the_last_evaluation_whatever_the_interruptions(spec) -> None:
     losses = [float(loss) for loss in torch.rand(20, generator=torch.Generator().manual_seed(0))]
-    whole, first, second = (Evaluate(spec(), Scores(), Scores(3.0)) for _ in range(3))
+    whole, first, second = (scoring(spec(), Scores(), Scores(3.0)) for _ in range(3))
     show(whole, losses)
     show(first, losses[:7])
     second.load_state_dict(first.state_dict())
@@ -65,7 +69,7 @@ def test_the_training_loss_is_averaged_since_the_last_evaluation_whatever_the_in
 
 def test_learning_rates_and_their_sum_stand_beside_the_losses(spec) -> None:
     chosen = spec(schedule=ScheduleSpec(kind="wsd", warmup_share=0.0, decay_share=0.5, final_share=0.0))
-    evaluate = Evaluate(chosen, Scores(), Scores())
+    evaluate = scoring(chosen, Scores(), Scores())
     show(evaluate, [1.0] * 20)
     rows = {(row["step"], row["metric"]): row["value"] for row in evaluate.rows}
     # flat at 0.01 for ten steps, then ten steps on a line to nothing: 1, 0.9, ... 0.1
@@ -75,9 +79,29 @@ def test_learning_rates_and_their_sum_stand_beside_the_losses(spec) -> None:
 
 
 def test_what_is_not_finite_leaves_no_row(spec) -> None:
-    blind = Evaluate(spec(), Scores(math.nan), Scores(math.nan))
+    blind = scoring(spec(), Scores(math.nan), Scores(math.nan))
     show(blind, [1.0] * 20)
     assert blind.final() == {}
-    burst = Evaluate(spec(), Scores(), Scores())
+    burst = scoring(spec(), Scores(), Scores())
     show(burst, [math.inf] + [1.0] * 19)
     assert burst.rows == []
+
+
+def test_each_domain_is_scored_and_the_first_is_the_runs_own(spec) -> None:
+    chosen = spec(evaluation=EvaluationSpec(domains=("b", "a")))
+    evaluate = Evaluate(chosen, {"b": Scores(2.0), "a": Scores(4.0)}, {"b": Scores(3.0), "a": Scores(5.0)})
+    show(evaluate, [1.0] * 20)
+    assert evaluate.final() == {"loss_nats_per_token": 2.0}
+    scored = [row for row in evaluate.rows if row["split"] == "validation"]
+    assert {(row["domain"], row["value"]) for row in scored if row["step"] < 20} == {("b", 3.0), ("a", 5.0)}
+    assert {(row["domain"], row["value"]) for row in scored if row["step"] == 20} == {("b", 2.0), ("a", 4.0)}
+    assert {row["domain"] for row in evaluate.rows if row["split"] == "train"} == {"all"}
+
+
+def test_a_domain_whose_score_is_not_finite_leaves_the_others_theirs(spec) -> None:
+    chosen = spec(evaluation=EvaluationSpec(domains=("b", "a")))
+    scores = {"b": Scores(math.nan), "a": Scores(4.0)}
+    evaluate = Evaluate(chosen, scores, scores)
+    show(evaluate, [1.0] * 20)
+    assert evaluate.final() == {}  # so the run counts as diverged
+    assert {row["domain"] for row in evaluate.rows if row["split"] == "validation"} == {"a"}
