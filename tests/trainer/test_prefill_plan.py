@@ -19,7 +19,7 @@ def test_every_token_has_one_slot_of_its_own(lengths: list[int], method: Method,
         assert call.tokens <= budget or len(call.places) == 1 or not limited
         for place in call.places:
             assert place.length == lengths[place.prompt]
-            assert 0 <= place.start
+            assert place.start >= 0
             assert place.start + place.length <= call.width
             assert place.row < call.rows
             slots = {(number, place.row, place.start + at) for at in range(place.length)}
