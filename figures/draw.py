@@ -26,4 +26,4 @@ def draw_file(law: str, fit_path: Path, runs_path: Path, stem: Path, *, venue: s
     """
     draw = importlib.import_module(f"figures.{find(law).room}").draw
     axes, _ = draw(read_fit(fit_path), read_table(law, runs_path), **read_beside(law, runs_path), venue=venue)
-    return save(np.ravel(axes)[0].figure, stem)
+    return save(np.ravel(axes)[0].get_figure(root=True), stem)

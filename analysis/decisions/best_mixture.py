@@ -6,7 +6,6 @@ import numpy as np
 
 from analysis.fitting.result import Note
 from analysis.laws.multilinguality import MultilingualityFit
-from analysis.laws.multilinguality_crossover import mean_gain
 from analysis.laws.multilinguality_transfer import MixtureLaw
 from analysis.laws.published import outside
 from curselab.errors import InputError
@@ -62,8 +61,7 @@ def best_mixture(fit: MultilingualityFit, *, params: float, tokens: float) -> tu
 def _best(law: MixtureLaw, params: float, tokens: float, level: float) -> AddedAdvice:
     low, high = law.ratio_range
     ratios = np.geomspace(low, high, _GRID)
-    at = np.array([np.log(tokens)])
-    gains = np.array([mean_gain(law.fit, params, at, float(r), law.epochs)[0] for r in ratios])
+    gains = law.gains(params, tokens, ratios)
     i = int(gains.argmax())
     notes = list(outside({"params": (params, law.params_range), "tokens": (tokens, law.tokens_range)}))
     if gains[i] <= 0:

@@ -23,127 +23,28 @@ not be carried upward.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.columns import require_columns
-from analysis.fitting.result import Note, check_level, from_plain, to_plain
+from analysis.fitting.result import Counts, Note, check_level
 from analysis.laws.multilinguality_compare import HeldOut, compare_forms
+from analysis.laws.multilinguality_contrast import contrast_mixtures, contrast_sizes
 from analysis.laws.multilinguality_crossover import MIN_LANGUAGES, Crossover
 from analysis.laws.multilinguality_curves import Curves
-from analysis.laws.multilinguality_gain import Gains, fit_all_curves, measure
+from analysis.laws.multilinguality_gain import Gains, fit_all_curves, measure, run_gains
+from analysis.laws.multilinguality_matched import over_matched
+from analysis.laws.multilinguality_partition import partition
+from analysis.laws.multilinguality_result import MultilingualityFit
+from analysis.laws.multilinguality_runs import MATCHED, read_arms
 from analysis.laws.multilinguality_table import Table, read_table
 from analysis.laws.multilinguality_transfer import MixtureLaw, cells_of, fit_mixture
-from analysis.laws.multilinguality_verdict import MARGIN, Verdict, judge, judge_each, verdict_frame
+from analysis.laws.multilinguality_verdict import MARGIN, judge, judge_each
 from curselab.errors import InputError
 
-MATCHED = "matched"
-"""Name of the mixture of a target with more passes over its own text, at the compute of as many added tokens."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MultilingualityFit:
-    """What a table says about adding languages."""
-
-    languages: tuple[str, ...]
-    mixtures: tuple[str, ...]
-    """What was added; without the matched baseline."""
-    curves: tuple[Curves, ...]
-    """Monolingual, one a size of model."""
-    verdicts: tuple[Verdict, ...]
-    """Of the mean over languages."""
-    by_language: tuple[Verdict, ...]
-    comparison: tuple[HeldOut, ...]
-    laws: tuple[MixtureLaw, ...]
-    crossovers: tuple[Crossover, ...]
-    """At the measured sizes of model and ratios of added to target tokens."""
-    level: float
-    margin: float
-    """Share of target data that counts as none."""
-    n_runs: int
-    n_diverged: int
-    dof: int
-    """Repeated runs behind the noise."""
-    warnings: tuple[Note, ...]
-    settings: dict[str, str | float | int]
-
-    def frame(self) -> pd.DataFrame:
-        """One row a verdict, of the mean over languages first; see :class:`Verdict`."""
-        return verdict_frame(self.verdicts + self.by_language)
-
-    def crossover_frame(self) -> pd.DataFrame:
-        """One row a crossover; notes by their codes."""
-        return pd.DataFrame([to_plain(c) | {"notes": "; ".join(n.code for n in c.notes)} for c in self.crossovers])
-
-    def comparison_frame(self) -> pd.DataFrame:
-        """One row a form and hold-out."""
-        return pd.DataFrame([to_plain(row) for row in self.comparison])
-
-    def law_of(self, mixture: str | None = None) -> MixtureLaw:
-        """Return the law of a mixture; of the only one where none is named.
-
-        Raises
-        ------
-        InputError
-            There is no such mixture, or several and none is named.
-        """
-        for law in self.laws:
-            if law.mixture == mixture or (mixture is None and len(self.laws) == 1):
-                return law
-        raise InputError(f"mixture: {mixture!r} was given (with a law: {', '.join(x.mixture for x in self.laws) or 'none'})")
-
-    def curve_of(self, params: float) -> Curves:
-        """Return the curves of a size of model.
-
-        Raises
-        ------
-        InputError
-            The size was not run.
-        """
-        for curve in self.curves:
-            if np.isclose(curve.params, params, rtol=1e-6):
-                return curve
-        raise InputError(f"params: {params!r} was given (run: {', '.join(f'{c.params:g}' for c in self.curves)})")
-
-    def summary(self) -> str:
-        """Text for a terminal."""
-        counts = pd.Series([v.verdict for v in self.verdicts]).value_counts()
-        lines = [
-            f"multilinguality: {self.n_runs} runs of {len(self.languages)} languages, {self.n_diverged} diverged,"
-            f" {self.dof} repeats",
-            "cells of the mean over languages: " + ", ".join(f"{word} {n}" for word, n in counts.items()),
-        ]
-        for v in self.verdicts:
-            over = (
-                ""
-                if v.matched is None
-                else f", over the matched baseline {_ends(v.matched, v.matched_lower, v.matched_upper)}"
-            )
-            lines.append(
-                f"{v.mixture} N {v.params:.3g} D {v.tokens:.3g} M {v.added:.3g}: {v.verdict}, gain"
-                f" {_ends(v.gain, v.lower, v.upper)}{over}; detectable {_text(v.detectable)}, censored {v.censored:.0%}"
-            )
-        for c in self.crossovers:
-            found = "none" if c.tokens is None else f"{c.tokens:.3g}"
-            lines.append(
-                f"crossover {c.mixture} N {c.params:.3g} M/D {c.ratio:.3g}: {found} tokens"
-                f" [{_text(c.lower)}, {_text(c.upper)}] " + "; ".join(n.code for n in c.notes)
-            )
-        return "\n".join(lines + [f"warning {note.code}: {note.message}" for note in self.warnings])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON holds exactly."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "MultilingualityFit":
-        """Rebuild what ``to_dict`` wrote."""
-        rebuilt: MultilingualityFit = from_plain(cls, content)
-        return rebuilt
+__all__ = ["MATCHED", "MultilingualityFit", "fit_multilinguality", "fit_runs"]
 
 
 def fit_multilinguality(
@@ -212,38 +113,44 @@ def fit_multilinguality(
     rng = np.random.default_rng(seed)
     curves = fit_all_curves(table, form=form)
     gains = measure(table, curves, draws=bootstrap, rng=rng)
-    own, over = _split(gains, matched)
+    baseline = (gains.cells["mixture"] == matched).to_numpy()
+    own, alone = gains.take(~baseline), gains.take(baseline)
+    over = over_matched(own, alone)
     options = {"level": level, "margin": margin}
+    several = len(table.languages) > 1
     laws, comparison, crossovers = _laws(table, matched, level=level, rng=rng)
     return MultilingualityFit(
         languages=table.languages,
         mixtures=tuple(name for name in table.mixtures if name != matched),
         curves=tuple(curves.values()),
-        verdicts=tuple(judge(own, over, rng=rng, **options)) if len(table.languages) > 1 else (),
+        runs=tuple(run_gains(table, curves)),
+        verdicts=tuple(judge(own, over, rng=rng, **options)) if several else (),
         by_language=tuple(judge_each(own, over, **options)),
+        controls=tuple(judge(alone, None, rng=rng, **options) if several else judge_each(alone, None, **options)),
+        contrasts=tuple(contrast_mixtures(own, rng=rng, **options)) if several else (),
+        slopes=tuple(contrast_sizes(own, rng=rng, **options)) if several else (),
+        partition=tuple(partition(own, level=level)),
         comparison=tuple(comparison),
         laws=tuple(laws),
         crossovers=tuple(crossovers),
         level=level,
         margin=margin,
-        n_runs=len(table.runs),
-        n_diverged=table.n_diverged,
+        counts=Counts(
+            n_runs=len(table.runs),
+            n_diverged=table.n_diverged,
+            n_clusters=len(table.languages),
+            n_seeds=int(table.cells["runs"].max()),
+        ),
         dof=table.dof,
         warnings=(*table.notes, *_doubts(table, curves, over)),
         settings={**names, "mixture": mixture or "", "seen": seen or tokens, "matched": matched, "random_seed": seed},
     )
 
 
-def _split(gains: Gains, matched: str) -> tuple[Gains, Gains | None]:
-    """Gains of the mixtures, and the same over the matched baseline where that was run."""
-    baseline = (gains.cells["mixture"] == matched).to_numpy()
-    own = gains.take(~baseline)
-    if not baseline.any():
-        return own, None
-    key = ["params", "tokens", "added"]
-    place = {tuple(row): i for i, row in enumerate(gains.cells[key].to_numpy().tolist()) if baseline[i]}
-    rows = np.array([place.get(tuple(row), -1) for row in own.cells[key].to_numpy().tolist()], dtype=np.intp)
-    return own, own.less(gains, rows)
+def fit_runs(runs: pd.DataFrame, **options: Any) -> MultilingualityFit:
+    """Fit the table ``runs`` of the workflow, with the columns of results/contract.yaml (:func:`read_arms`)."""
+    columns = {"params": "params", "added": "added", "loss": "loss", "mixture": "mixture", "seen": "seen"}
+    return fit_multilinguality(read_arms(runs), **columns | options)
 
 
 def _laws(
@@ -276,11 +183,3 @@ def _doubts(table: Table, curves: Mapping[float, Curves], over: Gains | None) ->
     if any(not curve.converged for curve in curves.values()):
         notes.append(Note("curves_not_converged", "the pooled curves of a size had not settled when the search ended"))
     return notes
-
-
-def _ends(value: float, lower: float | None, upper: float | None) -> str:
-    return f"{value:+.2f} [{_text(lower)}, {_text(upper)}]"
-
-
-def _text(value: float | None) -> str:
-    return "open" if value is None else f"{value:.3g}"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from analysis.laws.multilinguality_curse import FORMS, Form
 from analysis.laws.multilinguality_law import Cells, FittedLaw, fit_law
+from analysis.laws.multilinguality_table import ratio_levels
 
 Vector = NDArray[np.float64]
 _SHARE = 0.2
@@ -77,7 +78,8 @@ def _holdouts(cells: Cells, rng: np.random.Generator) -> Iterator[tuple[str, lis
     """Folds of each hold-out in which every language keeps three cells or more."""
     n = len(cells.params)
     compute = _FLOP * cells.params * (cells.seen + cells.added)
-    ratio = np.round(cells.added / cells.tokens, 6)
+    ratio = np.zeros(n)
+    ratio[cells.added > 0] = ratio_levels(cells.added[cells.added > 0], cells.tokens[cells.added > 0])
     folds: dict[str, list[NDArray[np.bool_]]] = {"random": [rng.permutation(n) < _SHARE * n]}
     for name, values in (("params", cells.params), ("tokens", cells.tokens)):
         folds[name] = [values == values.max()] if len(np.unique(values)) > 2 else []

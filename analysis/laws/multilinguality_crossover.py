@@ -25,6 +25,18 @@ _GRID = 241
 _BEYOND = np.log(100.0)  # the measured data, on either side
 
 
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Passes over the target's own text, fewer where there is more of it; between sizes along lines in logarithms."""
+
+    tokens: tuple[float, ...]
+    epochs: tuple[float, ...]
+
+    def at(self, log_tokens: Vector) -> Vector:
+        """Passes at ln target tokens, ``(n,)``; those of the nearest size outside the measured ones."""
+        return np.exp(np.interp(log_tokens, np.log(self.tokens), np.log(self.epochs)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossover:
     """At one size and one ratio of added to target tokens; ends of None are open, a value of None does not exist."""
@@ -53,15 +65,30 @@ def jackknife(cells: Cells, fit: FittedLaw, units: NDArray[np.intp]) -> list[Fit
     return fits
 
 
-def mean_gain(fit: FittedLaw, params: float, log_tokens: Vector, ratio: float, epochs: float) -> Vector:
+def mean_gain(fit: FittedLaw, params: float, log_tokens: Vector, ratio: float, passes: Passes) -> Vector:
     """log2 gain, averaged over the languages of a fit, at ln target tokens ``(n,)``."""
+    epochs = passes.at(log_tokens)
     D = np.exp(log_tokens)
     extra = fit.law(0).transfer(D, ratio * D) / D
     with np.errstate(divide="ignore"):
         scales = np.log(np.asarray(fit.A)) - np.log(np.asarray(fit.B))
     log_ratio = scales[:, None] - fit.alpha * np.log(params) + fit.beta * log_tokens
-    share = np.full(len(D), np.log(epochs / (epochs + ratio)))
+    share = np.log(epochs / (epochs + ratio))
     return np.asarray(gain_log2(extra, share, log_ratio=log_ratio, cost=fit.cost, beta=fit.beta).mean(axis=0))
+
+
+def search(measured: tuple[float, float]) -> Vector:
+    """Ln target tokens among which a crossover is looked for: the measured ones and a factor of 100 beyond."""
+    return np.linspace(np.log(measured[0]) - _BEYOND, np.log(measured[1]) + _BEYOND, _GRID)
+
+
+def last_fall(at: Vector, gain: Vector) -> tuple[int, float] | None:
+    """Find where a gain ``(n,)`` last falls through zero: the place before, and ``at`` there; None where it does not."""
+    turns = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
+    if not len(turns):
+        return None
+    i = int(turns[-1])
+    return i, float(at[i] + (at[i + 1] - at[i]) * gain[i] / (gain[i] - gain[i + 1]))
 
 
 def find_crossover(
@@ -71,7 +98,7 @@ def find_crossover(
     name: str,
     params: float,
     ratio: float,
-    epochs: float,
+    passes: Passes,
     measured: tuple[float, float],
     level: float,
 ) -> Crossover:
@@ -85,24 +112,24 @@ def find_crossover(
         Of the jackknife.
     name : str
         Of the set.
-    params, ratio, epochs : float
-        Size of model; added over target tokens; passes over the target's.
+    params, ratio : float
+        Size of model; added over target tokens.
+    passes : Passes
+        Over the target's text.
     measured : tuple of two floats
         Smallest and largest target tokens.
     level : float
         Of the set.
     """
-    at = np.linspace(np.log(measured[0]) - _BEYOND, np.log(measured[1]) + _BEYOND, _GRID)
-    gain = mean_gain(fit, params, at, ratio, epochs)
+    at = search(measured)
+    gain = mean_gain(fit, params, at, ratio, passes)
     n = len(others)
-    left_out = np.array([mean_gain(one, params, at, ratio, epochs) for one in others])
+    left_out = np.array([mean_gain(one, params, at, ratio, passes) for one in others])
     se = np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))
     close = np.abs(gain) <= student_t.ppf((1 + level) / 2, max(n - 1, 1)) * se
-    turns = np.flatnonzero((gain[:-1] > 0) & (gain[1:] <= 0))
-    notes, tokens = [], None
-    if len(turns):
-        i = int(turns[-1])
-        tokens = float(np.exp(at[i] + (at[i + 1] - at[i]) * gain[i] / (gain[i] - gain[i + 1])))
+    fall, notes, tokens = last_fall(at, gain), [], None
+    if fall is not None:
+        tokens = float(np.exp(fall[1]))
         if not measured[0] <= tokens <= measured[1]:
             notes.append(Note("extrapolated", f"{tokens:.3g} tokens lie outside {measured[0]:.3g} to {measured[1]:.3g}"))
     else:
@@ -110,7 +137,7 @@ def find_crossover(
         notes.append(
             Note("no_crossover", f"the law's mean gain does not fall through zero: adding {does} wherever it was looked")
         )
-    lower, upper = _ends(at, gain, close, int(turns[-1]) if len(turns) else None)
+    lower, upper = _ends(at, gain, close, None if fall is None else fall[0])
     if lower is None or upper is None:
         notes.append(Note("not_identified", "the interval is open: the runs do not bound the crossover on both sides"))
     return Crossover(

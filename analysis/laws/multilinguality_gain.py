@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis.fitting.inversion import states
 from analysis.laws.multilinguality_curves import Curves, fit_curves
-from analysis.laws.multilinguality_table import ALONE, Table
+from analysis.laws.multilinguality_table import ALONE, CELL, Table
 from curselab.errors import InputError
 
 Vector = NDArray[np.float64]
@@ -26,6 +26,19 @@ Vector = NDArray[np.float64]
 KEY = ["mixture", "params", "tokens", "added"]
 REACH = 4.0
 """Beyond the measured sizes of data, on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunGain:
+    """One run on the curve of its language, log2 of target data."""
+
+    language: str
+    mixture: str
+    """Empty for a monolingual run."""
+    params: float
+    tokens: float
+    added: float
+    gain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +65,31 @@ class Gains:
     state: NDArray[np.str_]
     """``measured``, ``extrapolated``, ``below_floor`` or empty, ``(n_cells, n_languages)``."""
 
-    def less(self, other: "Gains", rows: NDArray[np.intp]) -> "Gains":
-        """Gains above those of ``other``'s rows, one for each of these cells; a negative row has no counterpart."""
-        there = np.where(rows < 0, np.nan, 1.0)[:, None]
+    def less(self, other: "Gains", rows: NDArray[np.intp], *, keep: NDArray[np.bool_] | None = None) -> "Gains":
+        """Gains above those of ``other``'s rows.
+
+        Parameters
+        ----------
+        other : Gains
+            Of the same languages.
+        rows : numpy.ndarray
+            One a cell, ``(n_cells,)``, or one a cell and language; a negative row has no counterpart, and NaN is the answer.
+        keep : numpy.ndarray, optional
+            Where the counterpart is the own curve, so that the gain stays as it is, ``(n_cells, n_languages)``.
+        """
+        rows = np.broadcast_to(rows if rows.ndim == 2 else rows[:, None], self.point.shape)
+        kept = np.zeros(rows.shape, dtype=bool) if keep is None else keep
+
+        def of_other(values: Vector) -> Vector:
+            picked = np.take_along_axis(values, np.broadcast_to(np.maximum(rows, 0), (*values.shape[:-2], *rows.shape)), -2)
+            return np.where(rows < 0, np.nan, picked)
+
         return replace(
             self,
-            point=self.point - there * other.point[rows],
-            draws=self.draws - there * other.draws[:, rows],
-            fall=there * other.log_loss[rows] - self.log_loss,
-            fall_error=np.hypot(self.noise, there * other.noise[rows]),
+            point=self.point - np.where(kept, 0.0, of_other(other.point)),
+            draws=self.draws - np.where(kept, 0.0, of_other(other.draws)),
+            fall=np.where(kept, self.fall, of_other(other.log_loss) - self.log_loss),
+            fall_error=np.where(kept, self.fall_error, np.hypot(self.noise, of_other(other.noise))),
         )
 
     def take(self, rows: NDArray[np.bool_]) -> "Gains":
@@ -148,6 +177,20 @@ def measure(table: Table, curves: Mapping[float, Curves], *, draws: int, rng: np
         inverse = curve.log_tokens(noisy.transpose(0, 2, 1), curve.draw(draws, rng)).transpose(0, 2, 1)
         drawn[:, *place] = _limited(inverse, at, curve)
     return Gains(cells, languages, point, drawn, log_loss, error, fall, fall_error, dof, state)
+
+
+def run_gains(table: Table, curves: Mapping[float, Curves]) -> list[RunGain]:
+    """Place every run on its own on the curve of its language, monolingual runs too."""
+    found = []
+    for size, curve in curves.items():
+        runs = table.runs[table.runs["params"] == size]
+        place = pd.Index(curve.languages).get_indexer(pd.Index(runs["language"]))
+        inverse = curve.log_tokens(np.broadcast_to(runs["log_loss"].to_numpy(), (len(curve.languages), len(runs))))
+        at = np.log(runs["tokens"].to_numpy(dtype=float))
+        gain = _limited(inverse[place, np.arange(len(runs))], at, curve)
+        rows = zip(runs[CELL].to_numpy().tolist(), gain.tolist(), strict=True)
+        found += [RunGain(language, mixture, N, D, M, value) for (language, mixture, N, D, M), value in rows]
+    return found
 
 
 def _limited(log_tokens: Vector, at: Vector, curve: Curves) -> Vector:

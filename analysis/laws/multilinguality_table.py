@@ -16,6 +16,7 @@ Vector = NDArray[np.float64]
 CELL = ["language", "mixture", "params", "tokens", "added"]
 ALONE = ""
 """Name of the mixture of a monolingual run."""
+_ONE_RATIO = 0.05  # whole batches make ratios of one plan differ by less
 _MIN_DOF = 10  # repeats behind a standard deviation of its own
 
 
@@ -81,6 +82,7 @@ def read_table(
     kept, n_diverged = drop_diverged(data)
     if kept.empty:
         raise InputError("data: no run with a loss was given")
+    lost = _lost(data, mixture, added) if n_diverged else ()
     extra = _not_negative(kept, added)
     frame = pd.DataFrame(
         {
@@ -98,7 +100,16 @@ def read_table(
     if (frame["mixture"] == ALONE).all() or (frame["mixture"] != ALONE).all():
         raise InputError(f"data: runs with {added} of 0 (monolingual) and above 0 are needed, only one kind was given")
     cells, dof, notes = _cells(frame)
-    return Table(cells, frame, dof, n_diverged, notes)
+    return Table(cells, frame, dof, n_diverged, (*lost, *notes))
+
+
+def _lost(data: pd.DataFrame, mixture: str | None, added: str) -> tuple[Note]:
+    """Say of which mixtures the runs without a loss are."""
+    lost = data[(data["status"] != "ok").to_numpy(dtype=bool)]
+    alone = (pd.to_numeric(lost[added], errors="coerce") == 0).to_numpy()
+    named = np.where(alone, "monolingual", "added" if mixture is None else lost[mixture].astype(str).to_numpy())
+    counts = ", ".join(f"{name} {n}" for name, n in pd.Series(named).value_counts().sort_index().items())
+    return (Note("diverged", f"{len(lost)} of {len(data)} runs have no loss: {counts}"),)
 
 
 def _cells(frame: pd.DataFrame) -> tuple[pd.DataFrame, int, tuple[Note, ...]]:
@@ -126,6 +137,15 @@ def _noise(cells: pd.DataFrame, by: Sequence[str]) -> dict[str, Vector] | None:
     if (dof < _MIN_DOF).any() or (square <= 0).any():
         return None
     return {"sigma": np.sqrt(square / dof).to_numpy(dtype=float), "dof": dof.to_numpy(dtype=float)}
+
+
+def ratio_levels(added: Vector, tokens: Vector) -> Vector:
+    """Ratio of added to target tokens of each cell, ``(n,)``, where those that are nearly alike are one: their median."""
+    ratio = added / tokens
+    order = np.argsort(ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.cumsum(np.concatenate([[0.0], np.diff(np.log(ratio[order])) > np.log1p(_ONE_RATIO)]))
+    return pd.Series(ratio).groupby(level[np.argsort(order)]).transform("median").to_numpy()
 
 
 def _not_negative(data: pd.DataFrame, name: str) -> Vector:

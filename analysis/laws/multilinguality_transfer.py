@@ -7,9 +7,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from analysis.laws.multilinguality_crossover import MIN_LANGUAGES, Crossover, find_crossover, jackknife, mean_gain
+from analysis.laws.multilinguality_crossover import (
+    MIN_LANGUAGES,
+    Crossover,
+    Passes,
+    find_crossover,
+    jackknife,
+    last_fall,
+    mean_gain,
+    search,
+)
 from analysis.laws.multilinguality_law import Cells, FittedLaw, fit_law
-from analysis.laws.multilinguality_table import ALONE, Table
+from analysis.laws.multilinguality_table import ALONE, Table, ratio_levels
+
+Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +32,8 @@ class MixtureLaw:
     fit: FittedLaw
     left_out: tuple[FittedLaw, ...]
     """Without each language, or each seed."""
-    epochs: float
-    """Median passes over the target's own text."""
+    passes: Passes
+    """Median ones over the target's own text, by its size."""
     params_range: tuple[float, float]
     tokens_range: tuple[float, float]
     ratio_range: tuple[float, float]
@@ -40,7 +51,7 @@ class MixtureLaw:
                 name=self.mixture,
                 params=size,
                 ratio=ratio,
-                epochs=self.epochs,
+                passes=self.passes,
                 measured=self.tokens_range,
                 level=level,
             )
@@ -48,11 +59,22 @@ class MixtureLaw:
             for ratio in self.ratios
         ]
 
+    def gains(self, params: float, tokens: float, ratios: Vector) -> Vector:
+        """Mean gain over the languages, log2, of ratios of added to target tokens ``(n,)``."""
+        at = np.array([np.log(tokens)])
+        return np.array([mean_gain(self.fit, params, at, float(ratio), self.passes)[0] for ratio in ratios])
+
+    def crossing(self, params: float, ratio: float) -> float | None:
+        """Target tokens at which the mean gain last falls through zero, without its interval; None where it does not."""
+        at = search(self.tokens_range)
+        fall = last_fall(at, mean_gain(self.fit, params, at, ratio, self.passes))
+        return None if fall is None else float(np.exp(fall[1]))
+
     def gain(self, params: float, tokens: float, ratio: float, *, level: float) -> tuple[float, float | None, float | None]:
         """Mean gain over the languages, log2, with its jackknife interval, of any cell."""
         at = np.array([np.log(tokens)])
-        value = float(mean_gain(self.fit, params, at, ratio, self.epochs)[0])
-        others = np.array([mean_gain(one, params, at, ratio, self.epochs)[0] for one in self.left_out])
+        value = float(mean_gain(self.fit, params, at, ratio, self.passes)[0])
+        others = np.array([mean_gain(one, params, at, ratio, self.passes)[0] for one in self.left_out])
         n = len(others)
         if n < 2:
             return value, None, None
@@ -83,18 +105,19 @@ def fit_mixture(table: Table, mixture: str) -> MixtureLaw:
         left_out = jackknife(cells, fit, cells.language)
     else:
         left_out = [fit_law(part, fit.form, start=fit) for part in _without_seeds(table, mixture, languages)]
-    ratio = cells.added[cells.added > 0] / cells.tokens[cells.added > 0]
+    mixed = cells.added > 0
+    ratio = cells.added[mixed] / cells.tokens[mixed]
     return MixtureLaw(
         mixture=mixture,
         languages=languages,
         fit=fit,
         left_out=tuple(left_out),
-        epochs=float(np.median(cells.seen / cells.tokens)),
+        passes=_passes(cells),
         params_range=_range(cells.params),
         tokens_range=_range(cells.tokens),
         ratio_range=_range(ratio),
         params=tuple(np.unique(cells.params).tolist()),
-        ratios=tuple(np.unique(np.round(ratio, 6)).tolist()),
+        ratios=tuple(np.unique(ratio_levels(cells.added[mixed], cells.tokens[mixed])).tolist()),
     )
 
 
@@ -113,5 +136,10 @@ def _without_seeds(table: Table, mixture: str, languages: tuple[str, ...]) -> li
     return found
 
 
-def _range(values: NDArray[np.float64]) -> tuple[float, float]:
+def _passes(cells: Cells) -> Passes:
+    median = pd.Series(cells.seen / cells.tokens).groupby(cells.tokens).median()
+    return Passes(tuple(median.index.tolist()), tuple(median.tolist()))
+
+
+def _range(values: Vector) -> tuple[float, float]:
     return float(values.min()), float(values.max())

@@ -76,19 +76,39 @@ def judge(gains: Gains, matched: Gains | None, *, level: float, margin: float, r
     rng : numpy.random.Generator
         Source of all randomness.
     """
-    draws, n = len(gains.draws), len(gains.languages)
-    picks = rng.integers(n, size=(draws, n))
+    picks = pick_languages(gains, rng)
 
     def effects(g: Gains) -> Effects:
-        counts = np.isfinite(g.point).sum(axis=1)
-        one = np.broadcast_to(g.point, g.draws.shape)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            between = _spread(np.take_along_axis(one, picks[:, None, :], axis=2)) * np.sqrt(counts / (counts - 1))
-        se = np.maximum(between, _spread(g.draws))
-        return Effects(_nanmean(g.point), np.where(counts > 1, se, np.nan), np.maximum(counts - 1.0, 1.0))
+        return mean_effects(g.point, g.draws, picks)
 
     questions = [("", cell, said) for cell, said in zip(gains.cells.to_dict("records"), gains.state, strict=True)]
     return _verdicts(questions, effects(gains), None if matched is None else effects(matched), level, margin)
+
+
+def pick_languages(gains: Gains, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw as many languages as there are, ``(draws, n_languages)``."""
+    n = len(gains.languages)
+    return rng.integers(n, size=(len(gains.draws), n))
+
+
+def mean_effects(point: Vector, draws: Vector, picks: NDArray[np.intp]) -> Effects:
+    """Means over languages with the larger of two errors: between languages, and of their seeds and curves.
+
+    Parameters
+    ----------
+    point : numpy.ndarray
+        ``(n, n_languages)``, NaN where a language is missing.
+    draws : numpy.ndarray
+        The same with its noise drawn, ``(draws, n, n_languages)``.
+    picks : numpy.ndarray
+        Languages of each draw, ``(draws, n_languages)``.
+    """
+    counts = np.isfinite(point).sum(axis=1)
+    one = np.broadcast_to(point, draws.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = _spread(np.take_along_axis(one, picks[:, None, :], axis=2)) * np.sqrt(counts / (counts - 1))
+    se = np.maximum(between, _spread(draws))
+    return Effects(_nanmean(point), np.where(counts > 1, se, np.nan), np.maximum(counts - 1.0, 1.0))
 
 
 def judge_each(gains: Gains, matched: Gains | None, *, level: float, margin: float) -> list[Verdict]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from analysis.decisions.multilinguality_simulation import TRUTH
-from analysis.laws.multilinguality_crossover import find_crossover, mean_gain
+from analysis.laws.multilinguality_crossover import Passes, find_crossover, mean_gain
 from analysis.laws.multilinguality_law import FittedLaw
 
 FIT = FittedLaw(
@@ -18,7 +18,8 @@ FIT = FittedLaw(
     B=(TRUTH.B,),
     rms=0.01,
 )
-ASKED = {"name": "near", "params": 450e3, "ratio": 10.0, "epochs": 1.0, "measured": (2e4, 2e6), "level": 0.95}
+ONCE = Passes((1.0,), (1.0,))
+ASKED = {"name": "near", "params": 450e3, "ratio": 10.0, "passes": ONCE, "measured": (2e4, 2e6), "level": 0.95}
 
 
 def _with(**change):
@@ -35,9 +36,9 @@ def test_it_is_the_law_s_own_crossover():
     # at the ends of the set the gain is told from zero by its jackknife error and t of 2 degrees of freedom
     for end in (found.lower, found.upper):
         at = np.array([np.log(end)])
-        left = np.array([mean_gain(one, 450e3, at, 10.0, 1.0)[0] for one in others])
+        left = np.array([mean_gain(one, 450e3, at, 10.0, ONCE)[0] for one in others])
         se = np.sqrt(2 / 3 * np.sum((left - left.mean()) ** 2))
-        assert abs(mean_gain(FIT, 450e3, at, 10.0, 1.0)[0]) == pytest.approx(4.303 * se, rel=0.25)
+        assert abs(mean_gain(FIT, 450e3, at, 10.0, ONCE)[0]) == pytest.approx(4.303 * se, rel=0.25)
 
 
 def test_an_open_end_is_said():

@@ -1,0 +1,360 @@
+"""Gains beside the compute-matched control, crossovers by size of model, and what similarity is worth."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
+
+from analysis.laws.multilinguality_published import published_brackets, published_contrast
+from curselab.errors import InputError
+from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, si, si_log_axis
+
+_MOST_SIZES, _MOST_DATA = 3, 4
+_OUTSIDE = (0, (3, 2))
+_CONTROL = "alone, more passes"
+_ORDER = ("similar", "dissimilar", "null")
+_FACES = {"equivalent": "#c8c8c8", "unresolved": "white"}  # of markers; the arm's own colour where there is an effect
+_LEGEND: dict[str, Any] = {"borderpad": 0, "handletextpad": 0.2, "columnspacing": 0.8}
+_COLUMNS = ["series", "mixture", "params", "tokens", "added", "value", "lower", "upper", "verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Sizes of model and of target data that are drawn: one small panel each."""
+
+    params: tuple[float, ...]
+    tokens: tuple[float, ...]
+
+    @property
+    def cells(self) -> list[tuple[float, float]]:
+        return [(N, D) for N in self.params for D in self.tokens]
+
+
+def draw(
+    fit: Any, runs: pd.DataFrame, *, ax: NDArray[Any] | None = None, venue: str = "neurips"
+) -> tuple[NDArray[Any], pd.DataFrame]:
+    """Draw what was found about adding languages.
+
+    Parameters
+    ----------
+    fit : analysis.laws.multilinguality.MultilingualityFit
+        What was fitted; all that is drawn stands in it.
+    runs : pandas.DataFrame
+        The table that was fitted.
+    ax : sequence of Axes, optional
+        Where to draw: one for each size of model (three at most) and of target data (four at most), row by row, then
+        crossovers and similarity; a new figure of the venue's width when left out.
+    venue : str
+        A key of ``figures.style.WIDTHS_IN``.
+
+    Returns
+    -------
+    tuple of array of Axes and DataFrame
+        The axes, and what was drawn: ``series`` (run, control, gain, law, crossover, crossover law, contrast, published),
+        ``mixture``, ``params``, ``tokens``, ``added``, ``value``, ``lower``, ``upper``, ``verdict``; gains and contrasts in
+        log2 of target data, crossovers in target tokens.
+    """
+    grid = _grid(fit)
+    needed = len(grid.cells) + 2
+    if ax is not None and np.size(ax) != needed:
+        raise InputError(f"ax: {np.size(ax)} axes were given, {needed} are needed (gains, crossover, similarity)")
+    drawn = pd.concat([_gains(fit, grid), _crossovers(fit), _contrasts(fit)], ignore_index=True)[_COLUMNS]
+    with nullcontext() if ax is not None else context():
+        axes = _new_axes(venue, grid) if ax is None else np.ravel(np.asarray(ax, dtype=object))
+        _paint_grid(fit, axes[:-2], drawn, grid)
+        _paint_crossovers(fit, axes[-2], drawn)
+        _paint_contrasts(fit, axes[-1], drawn)
+        if ax is None:
+            columns = 2 if WIDTHS_IN[venue] < NARROW_IN else 4
+            figure = axes[0].get_figure(root=True)
+            figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=columns, **_LEGEND)
+    return axes, drawn
+
+
+def _new_axes(venue: str, grid: _Grid) -> NDArray[Any]:
+    narrow = WIDTHS_IN.get(venue, NARROW_IN) < NARROW_IN
+    rows, columns = len(grid.params), len(grid.tokens)
+    top, bottom = 0.05 + rows * (0.32 if narrow else 0.23), 1.5 if narrow else 0.42
+    figure = new_figure(venue, aspect=0.1 + top + bottom)
+    gains, others = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(top, bottom))))
+    gains.supxlabel("added over own target data", fontsize="medium")
+    gains.supylabel("equivalent over own target data", fontsize="medium")
+    small = np.asarray(gains.subplots(rows, columns, sharex=True, sharey=True, squeeze=False))
+    below = np.asarray(others.subplots(*((2, 1) if narrow else (1, 2))))
+    return np.concatenate([small.ravel(), below.ravel()])
+
+
+def _grid(fit: Any) -> _Grid:
+    cells = fit.verdicts or fit.by_language
+    return _Grid(
+        *(_spaced({getattr(v, name) for v in cells}, most) for name, most in (("params", _MOST_SIZES), ("tokens", _MOST_DATA)))
+    )
+
+
+def _spaced(values: set[float], most: int) -> tuple[float, ...]:
+    """At most so many of the values, from the smallest to the largest."""
+    rising = sorted(values)
+    return tuple(rising[i] for i in np.unique(np.linspace(0, len(rising) - 1, most).round().astype(int)))
+
+
+def _gains(fit: Any, grid: _Grid) -> pd.DataFrame:
+    rows: list[tuple[Any, ...]] = []
+    shown = set(grid.cells)
+    for run in fit.runs:
+        if (run.params, run.tokens) in shown:
+            rows.append(("run", run.mixture, run.params, run.tokens, run.added, run.gain, None, None, ""))
+    for series, verdicts in (("control", fit.controls), ("gain", fit.verdicts or fit.by_language)):
+        for v in verdicts:
+            if (v.params, v.tokens) in shown:
+                rows.append((series, v.mixture, v.params, v.tokens, v.added, v.gain, v.lower, v.upper, v.verdict))
+    for law in fit.laws:
+        ratios = np.geomspace(law.ratio_range[0] / 1.5, law.ratio_range[1] * 1.5, 61)
+        for N, D in grid.cells:
+            values = law.gains(N, D, ratios)
+            rows += [("law", law.mixture, N, D, r * D, value, None, None, "") for r, value in zip(ratios, values, strict=True)]
+    return _frame(rows)
+
+
+def _crossovers(fit: Any) -> pd.DataFrame:
+    """Crossovers at one ratio of added to target data: that with the most of them, the larger of several."""
+    found = pd.Series([round(c.ratio, 6) for c in fit.crossovers if c.tokens is not None], dtype=float)
+    if found.empty:
+        return _frame([])
+    counts = found.value_counts()
+    ratio = float(max(counts[counts == counts.max()].index))
+    rows: list[tuple[Any, ...]] = []
+    for c in fit.crossovers:
+        if np.isclose(c.ratio, ratio) and c.tokens is not None:
+            rows.append(("crossover", c.mixture, c.params, c.tokens, ratio * c.tokens, c.tokens, c.lower, c.upper, ""))
+    for law in fit.laws:
+        for N in np.geomspace(law.params_range[0] / 2, law.params_range[1] * 2, 41):
+            D = law.crossing(float(N), ratio)
+            if D is not None:
+                rows.append(("crossover law", law.mixture, float(N), D, ratio * D, D, None, None, ""))
+    for b in published_brackets().itertuples():
+        rows.append(("published crossover", f"Chang et al., {b.size}", b.params, np.nan, np.nan, np.nan, b.helps, b.hurts, ""))
+    return _frame(rows)
+
+
+def _contrasts(fit: Any) -> pd.DataFrame:
+    rows: list[tuple[Any, ...]] = []
+    for c in fit.contrasts:
+        if (c.first, c.second) == _pair(fit):
+            rows.append(("contrast", f"{c.first} - {c.second}", c.params, c.tokens, None, c.value, c.lower, c.upper, c.answer))
+    if _pair(fit) == ("similar", "dissimilar"):
+        for b in published_contrast().itertuples():
+            name = f"Chang et al., {b.size}"
+            rows.append(("published contrast", name, b.params, b.tokens, None, b.value, None, None, ""))
+    return _frame(rows)
+
+
+def _pair(fit: Any) -> tuple[str, str] | None:
+    """The two mixtures that are compared: similar and dissimilar languages, else the first two."""
+    pairs = [(c.first, c.second) for c in fit.contrasts]
+    return next(iter(sorted(pairs, key=lambda pair: pair != ("similar", "dissimilar"))), None)
+
+
+def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=_COLUMNS).astype(dict.fromkeys(_COLUMNS[2:-1], float))
+
+
+def _paint_grid(fit: Any, axes: NDArray[Any], drawn: pd.DataFrame, grid: _Grid) -> None:
+    some = drawn[drawn["series"].isin(["run", "control", "gain"])]
+    ratios = (some["added"] / some["tokens"])[some["added"] > 0]
+    nothing = ratios.min() / 4  # where runs without additions stand on an axis that has no zero
+    ends = some[["value", "lower", "upper"]].to_numpy()
+    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+    columns = len(grid.tokens)
+    for place, (ax, (N, D)) in enumerate(zip(axes, grid.cells, strict=True)):
+        _paint_gains(fit, ax, drawn[(drawn["params"] == N) & (drawn["tokens"] == D)], nothing)
+        ax.set(
+            xscale="log",
+            xlim=(nothing / 1.6, ratios.max() * 1.6),
+            ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)),
+        )
+        _ratio_ticks(ax, ratios, nothing)
+        _factor_ticks(ax.yaxis, low, high)
+        if place < columns:
+            ax.set_title(f"$D$ = {si(D)}", fontsize=NOTE_PT + 1)
+        if place % columns == columns - 1:
+            side = {"xycoords": "axes fraction", "rotation": 270, "ha": "left", "va": "center", "fontsize": NOTE_PT + 1}
+            ax.annotate(f"$N$ = {si(N)}", (1.02, 0.5), **side)
+
+
+def _paint_gains(fit: Any, ax: Axes, drawn: pd.DataFrame, nothing: float) -> None:
+    ax.axhspan(-np.log2(1 + fit.margin), np.log2(1 + fit.margin), color=GREY, alpha=0.2, linewidth=0, zorder=0)
+    names = ["", fit.settings["matched"], *_ordered(fit)]
+    for number, name in enumerate(names):
+        mine = drawn[drawn["mixture"] == name]
+        look, shift = _look(fit, name), 1 + 0.06 * (number - len(names) / 2)
+        run = mine[mine["series"] == "run"]
+        at = (run["added"] / run["tokens"]).replace(0.0, nothing) * shift
+        ax.plot(at, run["value"], linestyle="none", markersize=1.5, markeredgewidth=0, alpha=0.35, **look, rasterized=True)
+        law = mine[mine["series"] == "law"]
+        found = mine[mine["series"].isin(["control", "gain"])]
+        if found.empty:
+            continue
+        ratio = found["added"] / found["tokens"]
+        ax.vlines(ratio * shift, found["lower"], found["upper"], color=look["color"], linewidth=0.8)
+        if len(law):
+            x = law["added"] / law["tokens"]
+            inside = x.between(ratio.min(), ratio.max())
+            ax.plot(x, law["value"], color=look["color"], linewidth=0.6, linestyle=_OUTSIDE)
+            ax.plot(x[inside], law["value"][inside], color=look["color"], linewidth=0.9)
+        else:
+            ax.plot(ratio * shift, found["value"], color=look["color"], linewidth=0.6)
+        _marks(ax, ratio * shift, found, look, size=3)
+        ax.plot([], [], markersize=3, label=_CONTROL if name == fit.settings["matched"] else name, **look)
+    for words, face in (("help or hurt", GREY), ("equivalent", "#c8c8c8"), ("unresolved", "white")):
+        ax.plot([], [], linestyle="none", marker="o", markersize=3, color=GREY, markerfacecolor=face, label=words)
+    ax.plot([], [], linestyle="none", label=f"censored: {100 * fit.censored:.0f} %{_lost(fit)}")
+
+
+def _marks(ax: Axes, at: "pd.Series[float]", rows: pd.DataFrame, look: dict[str, Any], *, size: float) -> None:
+    """Markers filled by their verdicts."""
+    faces = rows["verdict"].map(_FACES).fillna(look["color"])
+    for face in faces.unique():
+        here = faces == face
+        ax.plot(at[here], rows["value"][here], linestyle="none", markersize=size, markerfacecolor=face, **look)
+
+
+def _lost(fit: Any) -> str:
+    return f", diverged: {fit.counts.n_diverged}" if fit.counts.n_diverged else ""
+
+
+def _ratio_ticks(ax: Axes, ratios: "pd.Series[float]", nothing: float) -> None:
+    ticks = [nothing, *(10.0**k for k in range(-3, 5) if ratios.min() / 1.05 <= 10.0**k <= ratios.max() * 1.05)]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == nothing else f"{x:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _factor_ticks(axis: Axis, low: float, high: float) -> None:
+    """Label an axis of log2 by the factors themselves, finer where it spans little."""
+    span = high - low
+    step = 2.0 if span > 6 else 1.0 if span > 2 else 0.5 if span > 0.9 else 0.25 if span > 0.4 else 0.1
+    ticks = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
+    axis.set_major_locator(FixedLocator(ticks.tolist()))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"1/{2**-value:g}" if value in range(-9, 0) else f"{2**value:.2g}")
+    )
+
+
+def _paint_crossovers(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
+    part = {name: drawn[drawn["series"] == name] for name in ("crossover", "crossover law", "published crossover")}
+    points, published = part["crossover"], part["published crossover"]
+    ax.set(xlabel="size $N$ (parameters)", ylabel="crossover $D_c$ (target tokens)")
+    if points.empty:
+        ax.text(0.5, 0.5, "no crossover found", transform=ax.transAxes, ha="center", va="center", fontsize=NOTE_PT, color=GREY)
+        ax.xaxis.set_major_locator(NullLocator())
+        ax.yaxis.set_major_locator(NullLocator())
+        return
+    measured = (min(law.tokens_range[0] for law in fit.laws), max(law.tokens_range[1] for law in fit.laws))
+    ends = np.array([*measured, *points["value"], *published["lower"], *published["upper"]])
+    sizes = np.array([*points["params"], *published["params"]])
+    si_log_axis(ax.yaxis, ends.min() / 2, ends.max() * 2)
+    si_log_axis(ax.xaxis, sizes.min() / 3, sizes.max() * 3)
+    ax.set(xlim=(sizes.min() / 3, sizes.max() * 3), ylim=(ends.min() / 2, ends.max() * 2))
+    ax.axhspan(*measured, color=GREY, alpha=0.15, linewidth=0, zorder=0)
+    for row in published[["params", "lower", "upper"]].to_numpy():
+        ax.plot([row[0], row[0]], row[1:], color=GREY, linewidth=1, marker="_", markersize=6)
+    for number, name in enumerate(_ordered(fit)):
+        look = _look(fit, name)
+        line = part["crossover law"][part["crossover law"]["mixture"] == name]
+        mine = points[points["mixture"] == name]
+        if mine.empty:
+            continue
+        inside = line["params"].between(mine["params"].min(), mine["params"].max()) & line["value"].between(*measured)
+        ax.plot(line["params"], line["value"], color=look["color"], linewidth=0.6, linestyle=_OUTSIDE)
+        ax.plot(line["params"][inside], line["value"][inside], color=look["color"], linewidth=0.9)
+        at = mine["params"] * (1 + 0.06 * (number - len(fit.mixtures) / 2))
+        # an end that is open runs to the edge of the panel
+        ax.vlines(
+            at, mine["lower"].fillna(ends.min() / 2), mine["upper"].fillna(ends.max() * 2), color=look["color"], linewidth=1
+        )
+        for known, face in ((True, look["color"]), (False, "white")):
+            here = mine["value"].between(*measured) == known
+            ax.plot(at[here], mine["value"][here], linestyle="none", markersize=3.5, markerfacecolor=face, **look)
+    ax.text(0.02, 0.98, _crossover_remark(fit, points, published), **_corner(ax, "top"))
+
+
+def _crossover_remark(fit: Any, points: pd.DataFrame, published: pd.DataFrame) -> str:
+    lines = [f"added / own: {points['added'].iloc[0] / points['tokens'].iloc[0]:.3g}", f"bars: {100 * fit.level:g} %"]
+    none = [name for name in _ordered(fit) if name not in set(points["mixture"])]
+    if none:
+        lines.append(f"none found: {', '.join(none)}")
+    if len(published):
+        lines.append("grey bars: Chang et al.")
+    return "\n".join(lines)
+
+
+def _paint_contrasts(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
+    points, published = (drawn[drawn["series"] == name] for name in ("contrast", "published contrast"))
+    pair = _pair(fit)
+    ax.set(xlabel="target data $D$ (tokens)", ylabel="similar over dissimilar" if pair is None else " over ".join(pair))
+    if pair is None:
+        ax.text(0.5, 0.5, "no two mixtures", transform=ax.transAxes, ha="center", va="center", fontsize=NOTE_PT, color=GREY)
+        ax.xaxis.set_major_locator(NullLocator())
+        ax.yaxis.set_major_locator(NullLocator())
+        return
+    ax.axhspan(-np.log2(1 + fit.margin), np.log2(1 + fit.margin), color=GREY, alpha=0.2, linewidth=0, zorder=0)
+    cells = points.dropna(subset="tokens")
+    sizes = np.unique(cells["params"])
+    for number, N in enumerate(sizes):
+        mine = cells[cells["params"] == N]
+        look: dict[str, Any] = {"color": COLOURS[(number + 3) % len(COLOURS)], "marker": MARKERS[(number + 3) % len(MARKERS)]}
+        at = mine["tokens"] * (1 + 0.08 * (number - len(sizes) / 2))
+        ax.vlines(at, mine["lower"], mine["upper"], color=look["color"], linewidth=1)
+        _marks(ax, at, mine, look, size=3.5)
+        ax.plot([], [], label=f"$N$ = {si(N)}", markersize=3.5, linestyle="none", **look)
+    ax.plot(
+        published["tokens"],
+        published["value"],
+        linestyle="none",
+        marker="o",
+        markersize=3.5,
+        color=GREY,
+        markerfacecolor="white",
+    )
+    ends = pd.concat([points[["value", "lower", "upper"]], published[["value", "lower", "upper"]]]).to_numpy()
+    low, high = min(float(np.nanmin(ends)), -0.1), max(float(np.nanmax(ends)), 0.1)
+    tokens = np.array([*cells["tokens"], *published["tokens"]])
+    si_log_axis(ax.xaxis, tokens.min() / 2, tokens.max() * 2)
+    # room for the remark
+    ax.set(xlim=(tokens.min() / 2, tokens.max() * 2), ylim=(low - 0.55 * (high - low), high + 0.05 * (high - low)))
+    _factor_ticks(ax.yaxis, low, high)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, **_LEGEND)
+    ax.text(0.02, 0.02, _contrast_remark(fit, len(published) > 0), **_corner(ax, "bottom"))
+
+
+def _contrast_remark(fit: Any, published: bool) -> str:
+    lines = []
+    for c in fit.contrasts:
+        if c.tokens is None:
+            ends = "no interval" if c.lower is None else f"{2**c.lower:.2f} to {2**c.upper:.2f}"
+            lines.append(f"{c.first} over {c.second}: {2**c.value:.2f} ({ends}), {c.answer}")
+    if published:
+        lines.append("grey, hollow: Chang et al., second hand")
+    return "\n".join(lines)
+
+
+def _corner(ax: Axes, side: str) -> dict[str, Any]:
+    return {"transform": ax.transAxes, "ha": "left", "va": side, "fontsize": NOTE_PT, "color": GREY}
+
+
+def _look(fit: Any, mixture: str) -> dict[str, Any]:
+    """Colour and marker of an arm; black for the target alone."""
+    if mixture not in fit.mixtures:
+        return {"color": "#000000", "marker": "X"}
+    number = _ordered(fit).index(mixture)
+    return {"color": COLOURS[number % 6], "marker": MARKERS[number % 6]}
+
+
+def _ordered(fit: Any) -> list[str]:
+    return sorted(fit.mixtures, key=(*_ORDER, *fit.mixtures).index)
