@@ -18,6 +18,7 @@ Prepacking is that of Zhao, Israel, Van den Broeck and Grover (2024), arXiv:2404
 which their code leaves to the first step of decoding.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -86,30 +87,47 @@ class Cost:
             raise InputError(f"cost: pair {self.pair!r} and call {self.call!r} were given, both are 0 or more")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a plan computes; times follow from it."""
 
     tokens: int
     """Slots, pads included."""
-    pairs: int
-    """Pairs of tokens in attention, a head and layer."""
-    calls: int
+    large_tokens: int = 0
+    """Those of them in calls that are large."""
+    causal_pairs: int
+    """Pairs of tokens in attention of causal kernels, a head and layer."""
+    masked_pairs: int = 0
+    """The same under a dense mask, seen or not."""
+    calls: int = 0
     """Forward passes."""
-    kernels: int
+    kernels: int = 0
     """Attention kernels a layer."""
 
 
-def work(calls: Sequence[Call]) -> Work:
-    """Count what calls compute."""
-    counts = [(call.tokens, call.pairs, call.kernels) for call in calls]
-    tokens, pairs, kernels = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0, 0)
-    return Work(tokens, pairs, len(calls), kernels)
+def work(calls: Sequence[Call], *, large: float = math.inf) -> Work:
+    """Count what calls compute.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+    large : float
+        Slots above which a call is large: so many that the C library fetches its activations from the kernel anew.
+    """
+    masked = [call.attention == "masked" for call in calls]
+    return Work(
+        tokens=sum(call.tokens for call in calls),
+        large_tokens=sum(call.tokens for call in calls if call.tokens > large),
+        causal_pairs=sum(call.pairs for call, hidden in zip(calls, masked, strict=True) if not hidden),
+        masked_pairs=sum(call.pairs for call, hidden in zip(calls, masked, strict=True) if hidden),
+        calls=len(calls),
+        kernels=sum(call.kernels for call in calls),
+    )
 
 
 def least_work(lengths: Sequence[int]) -> Work:
     """Count what no method can do without: every real token, and attention within its prompt."""
-    return Work(sum(lengths), sum(map(_half, lengths)), 0, 0)
+    return Work(tokens=sum(lengths), causal_pairs=sum(map(_half, lengths)))
 
 
 def plan(lengths: Sequence[int], method: Method, *, budget: int | None = None, cost: Cost | None = None) -> tuple[Call, ...]:

@@ -29,9 +29,9 @@ def test_every_token_has_one_slot_of_its_own(lengths: list[int], method: Method,
     assert len(taken) == sum(lengths)
     done, least = work(calls), least_work(lengths)
     assert done.tokens >= least.tokens
-    assert done.pairs >= least.pairs
+    assert done.causal_pairs + done.masked_pairs >= least.causal_pairs
     if method == "token_stream":
-        assert (done.tokens, done.pairs, done.kernels) == (least.tokens, least.pairs, len(lengths))
+        assert (done.tokens, done.causal_pairs, done.kernels) == (least.tokens, least.causal_pairs, len(lengths))
 
 
 @given(LENGTHS)
@@ -45,16 +45,18 @@ def test_work_of_a_batch_that_was_counted_by_hand() -> None:
     """Prompts of 4, 1, 2 and 3: bins of 4 hold 4, 3 + 1 and 2."""
     lengths = [4, 1, 2, 3]
     expected = {
-        "padded_left": Work(16, 64, 1, 1),
-        "padded_right": Work(16, 40, 1, 1),
-        "padded_micro": Work(2 * 4 + 2 * 3, 2 * 10 + 2 * 6, 2, 2),  # of 9 slots at most
-        "length_sorted": Work(2 * 4 + 2 * 2, 2 * 10 + 2 * 3, 2, 2),
-        "prepacking": Work(12, 48, 1, 1),
-        "token_stream": Work(10, 10 + 1 + 3 + 6, 2, 4),
+        "padded_left": Work(tokens=16, masked_pairs=64, causal_pairs=0, calls=1, kernels=1),
+        "padded_right": Work(tokens=16, causal_pairs=40, calls=1, kernels=1),
+        "padded_micro": Work(tokens=2 * 4 + 2 * 3, causal_pairs=2 * 10 + 2 * 6, calls=2, kernels=2),  # of 9 slots at most
+        "length_sorted": Work(tokens=2 * 4 + 2 * 2, causal_pairs=2 * 10 + 2 * 3, calls=2, kernels=2),
+        "prepacking": Work(tokens=12, masked_pairs=48, causal_pairs=0, calls=1, kernels=1),
+        "token_stream": Work(tokens=10, causal_pairs=10 + 1 + 3 + 6, calls=2, kernels=4),
     }
     for method, counted in expected.items():
         assert work(plan(lengths, method, budget=9 if method in BUDGETS else None)) == counted, method  # type: ignore[arg-type]
-    assert least_work(lengths) == Work(10, 20, 0, 0)
+    assert least_work(lengths) == Work(tokens=10, causal_pairs=20)
+    micro = plan(lengths, "padded_micro", budget=9)
+    assert [work(micro, large=slots).large_tokens for slots in (5, 6, 8)] == [14, 8, 0]
 
 
 def divisions(numbers: list[int]) -> Iterator[list[list[int]]]:
@@ -101,7 +103,7 @@ def test_rows_of_equal_prompts_need_no_mask() -> None:
 
 def test_no_prompts_have_no_calls() -> None:
     assert all(plan([], method) == () for method in METHODS)
-    assert work(()) == Work(0, 0, 0, 0)
+    assert work(()) == least_work([]) == Work(tokens=0, causal_pairs=0)
 
 
 @pytest.mark.parametrize(
