@@ -60,6 +60,11 @@ class Curves:
         """Values at inputs ``(n_inputs, n)``: ``(n_curves, n)``."""
         return np.asarray((self.form.basis(self.shapes, x) @ self.sizes[..., None])[..., 0])
 
+    def tangent(self, x: Vector) -> Vector:
+        """Derivatives of the values at ``x`` by the sizes and the shapes: ``(n_curves, n, n_params)``."""
+        slopes = _by_shapes(self.form, self.shapes, self.sizes, x)
+        return np.concatenate([self.form.basis(self.shapes, x), *(slope[..., None] for slope in slopes)], axis=-1)
+
 
 def fit_curves(form: SeparableForm, x: Vector, y: Vector, weights: Vector | None = None) -> Curves:
     """Fit each row of ``y``.
@@ -142,9 +147,11 @@ def _refine(
 
 def _jacobian(form: SeparableForm, shapes: Vector, sizes: Vector, q: Vector, x: Vector, root: Vector) -> Vector:
     """Derivatives of the fitted curve by the shapes, less what the sizes take up: ``(n_curves, n, n_shapes)``."""
-    slopes = []
-    for unit in np.eye(form.n_shapes):
-        change = form.basis(shapes + 1j * _STEP * unit, x).imag / _STEP * root[:, None]
-        along = (change @ sizes[..., None])[..., 0]
-        slopes.append(along - (q @ (q.transpose(0, 2, 1) @ along[..., None]))[..., 0])
-    return np.stack(slopes, axis=-1)
+    slopes = [slope * root for slope in _by_shapes(form, shapes, sizes, x)]
+    return np.stack([slope - (q @ (q.transpose(0, 2, 1) @ slope[..., None]))[..., 0] for slope in slopes], axis=-1)
+
+
+def _by_shapes(form: SeparableForm, shapes: Vector, sizes: Vector, x: Vector) -> list[Vector]:
+    """Derivative of the values by each shape at fixed sizes, ``(n_curves, n)`` each."""
+    changes = [form.basis(shapes + 1j * _STEP * unit, x).imag / _STEP for unit in np.eye(form.n_shapes)]
+    return [np.asarray((change @ sizes[..., None])[..., 0]) for change in changes]

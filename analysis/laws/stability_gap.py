@@ -32,7 +32,7 @@ import pandas as pd
 from analysis.fitting.result import Note, check_level
 from analysis.fitting.seeds import Estimate
 from analysis.fitting.separable import SeparableForm
-from analysis.laws.stability_gap_curve import LACK_OF_FIT, SMOOTH, FittedCurve, Shape, fit_curve
+from analysis.laws.stability_gap_curve import SMOOTH, FittedCurve, Shape, fit_curve
 from analysis.laws.stability_gap_estimates import estimates, excess, measured, speed_up
 from analysis.laws.stability_gap_forms import DIPS, NULLS, schedule_form, two_abilities
 from analysis.laws.stability_gap_log import Better, Curve, read_log
@@ -195,7 +195,7 @@ def _notes(fit: FittedCurve) -> list[Note]:
     notes = []
     if fit.kind == "noise":
         notes.append(Note("one_run", "too few seeds: the intervals say nothing of what another seed would give"))
-    if fit.form == SMOOTH and fit.correlation > LACK_OF_FIT:
+    if fit.form == SMOOTH and fit.misfit:
         notes.append(Note("no_form_fits", "no form fits: a smoothing spline was measured"))
     elif fit.correlation > _CORRELATED:
         text = f"neighbouring evaluations are off together ({fit.correlation:.2f}): forms are judged on fewer than there are"

@@ -6,8 +6,8 @@ replicates     how                                                              
 ``jackknife``  all seeds but one, Student's t with one degree fewer than seeds (Tukey 1958; Efron and  seeds, with their
                Tibshirani 1993, chapter 11); seeds leave all arms at once, so arms are paired          evaluations
 ``bootstrap``  seeds drawn with replacement, the same ones in all arms                                 the same
-``noise``      the fitted curve with new noise, of the size and the correlation of neighbours that     evaluations alone
-               the residuals of the mean curve show (parametric bootstrap, autoregressive)
+``noise``      the fitted curve with new autoregressive noise, whose size and correlation are drawn    evaluations alone
+               from what the residuals of the mean curve say of them (parametric bootstrap)
 =============  ======================================================================================  ==================
 
 ``auto`` is the jackknife from three seeds on. With three seeds a bootstrap has ten different resamples. New noise knows
@@ -21,12 +21,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_smoothing_spline
-from scipy.signal import lfilter
 from scipy.stats import t as student_t
 
+from analysis.fitting.autoregressive import series_noise
 from analysis.fitting.seeds import Estimate
 from analysis.fitting.selection import aicc
-from analysis.fitting.separable import SeparableForm, fit_curves
+from analysis.fitting.separable import Curves, SeparableForm, fit_curves
 from analysis.laws.stability_gap_forms import DIPS, DOMAIN, NULLS
 from analysis.laws.stability_gap_log import Curve
 from curselab.errors import InputError
@@ -35,11 +35,12 @@ Vector = NDArray[np.float64]
 Replicates = Literal["jackknife", "bootstrap", "noise"]
 Shape = Literal["auto", "form", "smooth"]
 SMOOTH = "smooth"
-LACK_OF_FIT = 0.65
-"""Correlation of neighbouring residuals above which a form does not fit: white noise on 50 evaluations is below 0.3."""
 MIN_SEEDS = 3
+# correlation of neighbouring residuals above which a form does not fit: white noise on 50 evaluations is below 0.3
+_MISFIT = 0.65
+# where replicates are noise, it must come from the residuals alone, and neighbours whose noise is correlated by 0.6 reach 0.8
+_MISFIT_OF_NOISE = 0.85
 _FINE = 300
-_BURN_IN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +65,15 @@ class FittedCurve:
     """Of neighbouring residuals."""
 
     @property
+    def misfit(self) -> bool:
+        """No form fits: neighbouring residuals are off together."""
+        return self.correlation > _bound(self.kind)
+
+    @property
     def dips(self) -> bool:
         """The lowest point lies inside, and a form that can dip beats all monotone ones, or no form fits at all."""
         inside = 0 < int(self.fitted.argmin()) < len(self.times) - 1
-        return inside and (self.margin > 0 or self.correlation > LACK_OF_FIT)
+        return inside and (self.margin > 0 or self.misfit)
 
     @property
     def early(self) -> float:
@@ -130,10 +136,10 @@ def fit_curve(
     chosen, best = fits[min(criteria, key=lambda name: criteria[name])]
     how = _kind(kind, len(curve.seeds))
     rng = np.random.default_rng(seed)
-    rows = _replicates(curve, mean, best.at(x)[0] + offset, chosen.n_params, how, resamples, rng)
+    rows = _noisy(curve, best, x, resamples, rng) + offset if how == "noise" else _drawn(curve, mean, how, resamples, rng)
     resid = best.resid[0]
     r = correlation(resid, chosen.n_params)
-    smooth, both = shape == "smooth" or (shape == "auto" and r > LACK_OF_FIT), np.vstack([mean[None], rows])
+    smooth, both = shape == "smooth" or (shape == "auto" and r > _bound(how)), np.vstack([mean[None], rows])
     fitted = _smooth(curve, both, times) if smooth else fit_curves(chosen, x, both - offset, weights).at(fine) + offset
     dof = max(len(mean) - chosen.n_params, 1)
     return FittedCurve(
@@ -177,6 +183,10 @@ def pseudo_values(full: Vector | float, replicates: Vector) -> Vector:
     return np.asarray(n * np.asarray(full) - (n - 1) * replicates)
 
 
+def _bound(kind: Replicates) -> float:
+    return _MISFIT_OF_NOISE if kind == "noise" else _MISFIT
+
+
 def _smooth(curve: Curve, rows: Vector, times: Vector) -> Vector:
     """Smoothing splines of ``ln(1 + t / first)``, each as smooth as generalised cross-validation finds best."""
     first = curve.tokens[1]
@@ -204,19 +214,19 @@ def _kind(kind: str, n_seeds: int) -> Replicates:
     return kind  # type: ignore[return-value]  # checked by the lines above
 
 
-def _replicates(
-    curve: Curve, mean: Vector, fitted: Vector, n_params: int, kind: Replicates, resamples: int, rng: np.random.Generator
-) -> Vector:
-    n_seeds, n = curve.values.shape
+def _drawn(curve: Curve, mean: Vector, kind: Replicates, resamples: int, rng: np.random.Generator) -> Vector:
+    """Means over all seeds but one, or over seeds drawn with replacement, ``(n_replicates, n)``."""
+    n_seeds = len(curve.values)
     if kind == "jackknife":
         return np.asarray((n_seeds * mean - curve.values) / (n_seeds - 1))
-    if kind == "bootstrap":
-        return np.asarray(curve.values[rng.integers(n_seeds, size=(resamples, n_seeds))].mean(axis=1))
-    resid = mean - fitted
-    sd, r = float(np.sqrt((resid**2).sum() / max(n - n_params, 1))), correlation(resid, n_params)
-    white = rng.standard_normal((resamples, n + _BURN_IN))
-    noise = lfilter([np.sqrt(1 - r**2)], [1.0, -r], white, axis=1)[:, _BURN_IN:]
-    return np.asarray(fitted + sd / np.sqrt(curve.repeats / curve.repeats.mean()) * noise)
+    return np.asarray(curve.values[rng.integers(n_seeds, size=(resamples, n_seeds))].mean(axis=1))
+
+
+def _noisy(curve: Curve, fit: Curves, x: Vector, resamples: int, rng: np.random.Generator) -> Vector:
+    """The fitted curve with new noise, ``(resamples, n)``."""
+    root = np.sqrt(curve.repeats / curve.repeats.mean())
+    noise = series_noise(fit.resid[0], fit.tangent(x)[0] * root[:, None])
+    return np.asarray(fit.at(x)[0] + noise.draw(rng, resamples) / root)
 
 
 def correlation(resid: Vector, n_params: int) -> float:
