@@ -82,8 +82,11 @@ def _profiles(arms: list[Any]) -> pd.DataFrame:
         if arm.growth is not None:
             x = np.asarray(arm.growth.x)
             fine = np.linspace(x[0], x[-1], 61)
-            for series, at, value in (("variance", x, arm.growth.variance), ("law", fine, arm.growth.predict(fine))):
-                parts.append(pd.DataFrame({"series": series, "scheme": arm.scheme, "x": at, "value": value}))
+            parts.append(pd.DataFrame({"series": "variance", "scheme": arm.scheme, "x": x, "value": arm.growth.variance}))
+            # of the families that are left, the best; one whose words are not earned would draw what was not found
+            if arm.growth.family or arm.growth.growth:
+                law = arm.growth.predict(fine, arm.growth.candidates[0])
+                parts.append(pd.DataFrame({"series": "law", "scheme": arm.scheme, "x": fine, "value": law}))
         if arm.effective is not None:
             at = np.arange(1, arm.depth + 1)
             parts.append(pd.DataFrame({"series": "delta", "scheme": arm.scheme, "x": at, "value": arm.effective.deltas}))

@@ -3,8 +3,9 @@
 A family is *identified* where, of ten points or more, it alone is left within 6 of the lowest AICc and wins in most seeds.
 Families that contain a better one as a special case are left out, since they add a parameter that is not needed; so are those
 whose parameters earn no word, where one of no more parameters is left that does: an exponential of less than one e-fold is a
-straight line, a power below 0.15 a logarithm, the exponential of such a power a power, and what rises in the seeds is not
-constant.
+straight line, a power below 0.15 a logarithm, the exponential of such a power a power; and constant is only what does not
+rise in the seeds, whose interval of the exponent must lie within 0.15: seeds that differ so much that anything would fit are
+no sign of a constant.
 
 Noise of neighbouring layers is alike, which would inflate differences of AICc. How alike is measured between seeds, whatever
 the family, and the log likelihood is divided by what it adds (QAICc, :func:`analysis.fitting.selection.inflation`).

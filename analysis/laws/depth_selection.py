@@ -29,6 +29,7 @@ _CONTAINS = {
 }
 _LEAST_POWER = 0.15  # a smaller power of x is ln x, and the exponential of one is a power
 _LEAST_FOLDS = 1.0
+_UNEARNED = ("grows by less than one e-fold", f"seeds leave room for a power of {_LEAST_POWER:g}, or rise")
 _LEAST_POINTS = 10
 
 
@@ -71,8 +72,7 @@ def score(x: Vector, log_v: Vector, level: float) -> tuple[FamilyFit, ...]:
         [[aicc(r, len(form.symbols), inflation=shared) for r in fit.resid] for form, fit in zip(forms, fits, strict=True)]
     )
     words = [_word(form.name, form.params(fit.theta[0], x[-1]), x[-1]) for form, fit in zip(forms, fits, strict=True)]
-    trend = over_seeds(slopes(x, log_v), level)
-    if trend.lower is not None and trend.upper is not None and not trend.lower <= 0 <= trend.upper:
+    if not _level(x, log_v, level):
         words = [None if word == "none" else word for word in words]
     apart = scores[:, 0] - min(scores[:, 0].min(), np.finfo(float).max)
     weight = np.exp(-0.5 * apart)
@@ -102,6 +102,14 @@ def score(x: Vector, log_v: Vector, level: float) -> tuple[FamilyFit, ...]:
             )
         )
     return tuple(found[i] for i in sorted(range(len(found)), key=lambda i: (scores[i, 0], len(forms[i].symbols))))
+
+
+def _level(x: Vector, log_v: Vector, level: float) -> bool:
+    """Tell whether the seeds show that nothing grows: no slope, and none that the interval of the exponent leaves room for."""
+    trend, exponent = (over_seeds(slopes(at, log_v), level) for at in (x, np.log(x)))
+    if trend.lower is None or trend.upper is None or exponent.lower is None or exponent.upper is None:
+        return False
+    return trend.lower <= 0 <= trend.upper and exponent.lower > -_LEAST_POWER and exponent.upper < _LEAST_POWER
 
 
 def _extrapolate(form: Family | Broken, x: Vector, log_v: Vector, n_fit: int) -> float | None:
@@ -163,7 +171,7 @@ def doubts(families: tuple[FamilyFit, ...], candidates: list[FamilyFit], n_seeds
     checks = (
         (n < _LEAST_POINTS, "few_points", f"{n} points, {_LEAST_POINTS} are needed for families of three parameters"),
         (len(candidates) > 1, "alike", f"within {DELTA:g} of the lowest AICc: {alike}"),
-        (best.word is None, "no_word", f"{best.name} fits best, but grows by less than one e-fold"),
+        (best.word is None, "no_word", f"{best.name} fits best, but {_UNEARNED[best.name == 'constant']}"),
         (n_seeds < 2, "one_seed", "one profile, 2 seeds or more are needed"),
         (n_seeds > 1 and len(candidates) == 1 and agree <= 0.5, "seeds_disagree", f"{best.name} wins in {agree:.0%} of seeds"),
     )

@@ -6,13 +6,13 @@ from analysis.laws.depth import fit_depth
 from curselab.errors import InputError
 from figures.depth import draw
 from figures.style import context
-from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Scheme, depth_tables
+from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Truth, depth_tables
 
 
 @pytest.fixture(scope="module")
 def found():
     """A fit of four schemes, one of which diverges at its largest depth, and its tables."""
-    broken = Scheme(PLAIN.loss, PLAIN.variance, diverges=((24, 1.0),))
+    broken = Truth(PLAIN.loss, PLAIN.variance, diverges=((24, 1.0),))
     schemes = {"pre": CURSED, "lns": CURED, "pre + scaled init": CURSED, "post": broken}
     runs, layers = depth_tables(schemes, depths=(12, 24), rates=(1.0,))
     return fit_depth(runs, layers), runs, layers

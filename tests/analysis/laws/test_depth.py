@@ -9,12 +9,12 @@ from analysis.laws.depth import DepthFit
 from curselab.contract import check_frame
 from curselab.errors import InputError
 from figures.draw import draw_file
-from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Scheme, depth_tables
+from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Truth, depth_tables
 
 
 @pytest.fixture(scope="module")
 def tables():
-    broken = Scheme(PLAIN.loss, PLAIN.variance, diverges=((12, 0.3), (12, 1.0), (12, 3.0)))
+    broken = Truth(PLAIN.loss, PLAIN.variance, diverges=((12, 0.3), (12, 1.0), (12, 3.0)))
     return depth_tables({"pre": CURSED, "lns": CURED, "post": broken}, depths=(6, 12))
 
 

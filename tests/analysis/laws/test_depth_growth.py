@@ -67,6 +67,18 @@ def test_few_points_one_seed_and_noise_identify_nothing():
     assert sum(f.weight for f in noisy.families) == pytest.approx(1)
 
 
+def test_seeds_that_differ_too_much_to_tell_are_no_constant():
+    """Two streams that both grow, by unlike powers: a constant is left over, and says nothing."""
+    x = np.arange(1.0, 12.0)
+    apart = np.array([0.6 * np.log(x), 1.2 * np.log(x) + 2 + 0.3 * np.sin(x)])
+    found = grow(x, apart, axis="layer", level=0.95)
+    assert found.candidates == ("constant",)
+    assert (found.family, found.growth) == (None, None)
+    assert found.exponent.lower < 0 < found.exponent.upper
+    flat = grow(x, 0.02 * np.random.default_rng(0).standard_normal((3, 11)), axis="layer", level=0.95)
+    assert (flat.family, flat.growth) == ("constant", "none")
+
+
 def test_extrapolation_and_predictions():
     x = np.arange(1.0, 25.0)
     found = fit_growth(np.tile(x, 3), np.exp(seeds_of((1 + 0.5 * x) ** 2)).ravel(), seeds=np.repeat([0, 1, 2], 24))

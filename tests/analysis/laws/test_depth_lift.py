@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from analysis.laws.depth import fit_depth
-from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Scheme, depth_tables
+from tests.analysis.depth_factories import CURED, CURSED, PLAIN, Truth, depth_tables
 
-CALM = Scheme(loss=CURSED.loss, variance=CURED.variance, decline=CURSED.decline)
+CALM = Truth(loss=CURSED.loss, variance=CURED.variance, decline=CURSED.decline)
 HARD = "pre + scaled init"
 
 
@@ -74,7 +74,7 @@ def test_many_equal_schemes_are_not_lifted_by_luck():
 
 def test_the_choice_of_the_rate_favours_no_scheme():
     """A scheme tried at five equal rates has no lower loss than one tried at a single rate."""
-    flat = Scheme(loss=lambda depth: 2.0, variance=PLAIN.variance)
+    flat = Truth(loss=lambda depth: 2.0, variance=PLAIN.variance)
     gaps = []
     for seed in range(30):
         one, layers = depth_tables({"pre": flat}, depths=(12,), rates=(1.0,), seeds=4, noise=0.01, seed=seed)

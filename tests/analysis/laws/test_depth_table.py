@@ -4,7 +4,7 @@ import pytest
 
 from analysis.laws.depth_table import choose_rates, read_cells, read_layers
 from curselab.errors import InputError
-from tests.analysis.depth_factories import CURED, PLAIN, Scheme, depth_tables
+from tests.analysis.depth_factories import CURED, PLAIN, Truth, depth_tables
 
 NAMES = {
     "scheme": "scheme",
@@ -43,7 +43,7 @@ def test_the_choice_is_not_flattered_by_luck():
 
 
 def test_cells_know_their_best_rate_and_what_is_odd_about_it():
-    runs, _ = depth_tables({"pre": PLAIN, "pre + scaled init": CURED, "peri": Scheme(PLAIN.loss, PLAIN.variance, best=9.0)})
+    runs, _ = depth_tables({"pre": PLAIN, "pre + scaled init": CURED, "peri": Truth(PLAIN.loss, PLAIN.variance, best=9.0)})
     cells = cells_of(runs)
     assert set(cells) == {(name, depth) for name in ("pre", "pre + scaled init", "peri") for depth in (6, 12, 24)}
     cell = cells["pre", 12]
@@ -63,7 +63,7 @@ def test_a_scheme_s_own_initialisation_goes_without_saying():
 
 def test_diverged_runs_count_and_are_named():
     runs, layers = depth_tables(
-        {"post": Scheme(PLAIN.loss, PLAIN.variance, diverges=((24, 0.3), (24, 1.0), (24, 3.0), (12, 1.0)))}
+        {"post": Truth(PLAIN.loss, PLAIN.variance, diverges=((24, 0.3), (24, 1.0), (24, 3.0), (12, 1.0)))}
     )
     cells = cells_of(runs)
     dead = cells["post", 24]

@@ -4,9 +4,9 @@ import pytest
 from analysis.fitting.seeds import Estimate
 from analysis.laws.depth import fit_depth
 from analysis.laws.depth_verdict import above, below, more, shown
-from tests.analysis.depth_factories import CURSED, PLAIN, Scheme, depth_tables
+from tests.analysis.depth_factories import CURSED, PLAIN, Truth, depth_tables
 
-FADING = Scheme(loss=lambda depth: 2.0 + 200.0 / depth**5, variance=CURSED.variance, decline=0.25, tilt=-0.8)
+FADING = Truth(loss=lambda depth: 2.0 + 200.0 / depth**5, variance=CURSED.variance, decline=0.25, tilt=-0.8)
 
 
 def curse_of(scheme, **options):
@@ -37,7 +37,7 @@ def test_blocks_of_equal_use_are_no_curse():
 
 
 def test_idle_deep_blocks_with_a_return_on_depth_are_a_part_of_it():
-    verdict = curse_of(Scheme(PLAIN.loss, PLAIN.variance, decline=0.25, tilt=-0.8))
+    verdict = curse_of(Truth(PLAIN.loss, PLAIN.variance, decline=0.25, tilt=-0.8))
     assert [criterion.answer for criterion in verdict.criteria] == ["yes", "yes", "yes", "no"]
     assert verdict.call == "partial"
 
