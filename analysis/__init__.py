@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.decisions.optimal_teacher import optimal_teacher
     from analysis.decisions.plan import plan
     from analysis.decisions.plan_capacity_gap import plan_capacity_gap
+    from analysis.decisions.predict_speedup import predict_speedup
     from analysis.decisions.sensitivity import sensitivity
     from analysis.laws.capacity_gap import fit_capacity_gap
     from analysis.laws.capacity_gap_published import ZhangCapacityGap
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from analysis.laws.multilinguality_capacity import LanguagesLaw
     from analysis.laws.multilinguality_curse import HelpThenHurt
     from analysis.laws.multilinguality_repetition import DataConstrained
+    from analysis.laws.prepacking import fit_prepacking
     from analysis.laws.scaling import fit_scaling_law
     from analysis.laws.stability_gap import fit_stability_gap
     from analysis.laws.stability_gap_cmr import CMR_2024
@@ -65,12 +67,14 @@ __all__ = [
     "fit_isoflop",
     "fit_learning_rate",
     "fit_multilinguality",
+    "fit_prepacking",
     "fit_scaling_law",
     "fit_stability_gap",
     "optimal",
     "optimal_teacher",
     "plan",
     "plan_capacity_gap",
+    "predict_speedup",
     "read_runs",
     "sensitivity",
 ]
@@ -101,12 +105,14 @@ _HOME = {
     "fit_isoflop": "analysis.decisions.isoflop",
     "fit_learning_rate": "analysis.laws.learning_rate",
     "fit_multilinguality": "analysis.laws.multilinguality",
+    "fit_prepacking": "analysis.laws.prepacking",
     "fit_scaling_law": "analysis.laws.scaling",
     "fit_stability_gap": "analysis.laws.stability_gap",
     "optimal": "analysis.decisions.allocate",
     "optimal_teacher": "analysis.decisions.optimal_teacher",
     "plan": "analysis.decisions.plan",
     "plan_capacity_gap": "analysis.decisions.plan_capacity_gap",
+    "predict_speedup": "analysis.decisions.predict_speedup",
     "read_runs": "analysis.collect",
     "sensitivity": "analysis.decisions.sensitivity",
 }

@@ -31,7 +31,7 @@ def test_the_wheel_holds_the_rooms_and_their_data(root: Path, tmp_path: Path) ->
     assert {name for name in names if name.startswith("results/")} <= {
         "results/contract.yaml", "results/published/README.md", "results/published/capacity_gap.csv",
         "results/published/multilinguality.csv", "results/published/stability_gap.csv",
-        "results/published/stability_gap_tables.csv", "results/published/depth.csv",
+        "results/published/stability_gap_tables.csv", "results/published/depth.csv", "results/published/prepacking.csv",
     }  # fmt: skip
 
 

@@ -22,7 +22,14 @@ FAMILIES: dict[str, Callable[[np.random.Generator, int, int], Floats]] = {
     "constant": lambda rng, n, most: np.full(n, most / 2),
 }
 """Family -> (generator, count, longest) -> lengths, before they are rounded and cut."""
-DATA_SETS = {"mmlu": (55.8, 0.848), "alpaca": (130.1, 0.419), "samsum": (162.0, 0.535), "anthropic_rlhf": (236.1, 0.578)}
+DATA_SETS = {
+    "wiki256": (114.4, 0.439),
+    "wiki512": (114.6, 0.609),
+    "mmlu": (55.8, 0.848),
+    "alpaca": (130.1, 0.419),
+    "samsum": (162.0, 0.535),
+    "anthropic_rlhf": (236.1, 0.578),
+}
 """Data set -> median (tokens) and standard deviation of the logarithm."""
 DISTRIBUTIONS = (*FAMILIES, *DATA_SETS)
 

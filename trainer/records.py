@@ -58,6 +58,7 @@ def planned_columns(spec: RunSpec, model: ModelSpec, text: PreparedText, *, swee
         "tokens": spec.steps * spec.tokens_per_step,
         "unique_tokens": sum(_trained_on(spec, text).values()),
         **_domain_columns(spec, text),
+        **_known_columns(spec, text),
         "learning_rate": spec.optimizer.learning_rate,
         "objective": spec.objective.kind,
     }
@@ -80,6 +81,19 @@ def _domain_columns(spec: RunSpec, text: PreparedText) -> dict[str, Any]:
     shares = {part.domain: part.share for part in mixture} or {name: n / sum(there.values()) for name, n in there.items()}
     seen = round(shares.get(domain, 0.0) * tokens)
     return columns | {"domain": domain, "domain_tokens": seen, "domain_unique_tokens": min(seen, there.get(domain, 0))}
+
+
+def _known_columns(spec: RunSpec, text: PreparedText) -> dict[str, float | None]:
+    """Columns of the table ``runs`` on artificial languages, whose entropy and likeness are known exactly; else null."""
+    domain = next(iter(spec.evaluation.domains), ALL)
+    about = text.meta["domains"].get(domain, {})
+    others = {part.domain: part.share for part in spec.training.mixture if part.domain != domain}
+    columns: dict[str, float | None] = {"domain_entropy_bits_per_byte": about.get("entropy_bits_per_byte")}
+    for column, measure in (("added_syntax_distance", "syntax_distance"), ("added_lexical_jaccard", "lexical_jaccard")):
+        to = about.get(measure, {})
+        known = bool(others) and others.keys() <= to.keys()  # a shuffled copy is of no language
+        columns[column] = sum(share * to[name] for name, share in others.items()) / sum(others.values()) if known else None
+    return columns
 
 
 def base_columns(spec: RunSpec, base: Finished | None) -> dict[str, Any]:

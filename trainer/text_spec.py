@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trainer.strict import require, short_hash
+from trainer.strict import YOUNGER, require, short_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +34,28 @@ class FilesText:
     """Key or column that holds the text in JSON lines and parquet."""
     max_bytes: int = 0
     """Stop a domain at this many bytes of UTF-8; 0 takes all there is."""
+    splits: Literal["blocks", "ranges"] = field(default="blocks", metadata=YOUNGER)
+    """What the splits of a ``.txt`` file are: ``blocks`` here and there, or ``ranges`` of lines counted from its end, for
+    parallel files that end alike but lack lines here and there."""
+    block_lines: int = field(default=32, metadata=YOUNGER)
+    """Consecutive lines of a ``.txt`` file that make one document."""
 
     def __post_init__(self) -> None:
         require(self.path != "", "path", self.path, "a folder")
         require(self.max_bytes >= 0, "max_bytes", self.max_bytes, "0 or more")
+        require(self.block_lines >= 1, "block_lines", self.block_lines, "1 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinship:
+    """How alike the languages of one family are, as the two fields of `LanguagesText`."""
+
+    syntax_similarity: float
+    lexical_overlap: float
+
+    def __post_init__(self) -> None:
+        require(0 <= self.syntax_similarity <= 1, "syntax_similarity", self.syntax_similarity, "a number from 0 to 1")
+        require(0 <= self.lexical_overlap <= 1, "lexical_overlap", self.lexical_overlap, "a number from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +73,25 @@ class LanguagesText:
     words_per_class: int = 64
     bytes_per_language: int = 1_000_000
     seed: int = 0
+    kinships: tuple[Kinship, ...] = field(default=(), metadata=YOUNGER)
+    """Of each family, where they differ; empty gives all families the two numbers above."""
 
     def __post_init__(self) -> None:
         require(self.families >= 1, "families", self.families, "1 or more")
         require(self.languages_per_family >= 1, "languages_per_family", self.languages_per_family, "1 or more")
-        require(0 <= self.syntax_similarity <= 1, "syntax_similarity", self.syntax_similarity, "a number from 0 to 1")
-        require(0 <= self.lexical_overlap <= 1, "lexical_overlap", self.lexical_overlap, "a number from 0 to 1")
+        Kinship(syntax_similarity=self.syntax_similarity, lexical_overlap=self.lexical_overlap)
+        each = not self.kinships or len(self.kinships) == self.families
+        require(each, "kinships", len(self.kinships), f"{self.families} or 0 (families is {self.families})")
         require(self.word_classes >= 2, "word_classes", self.word_classes, "2 or more")
         require(self.words_per_class >= 2, "words_per_class", self.words_per_class, "2 or more")
         require(self.bytes_per_language >= 1000, "bytes_per_language", self.bytes_per_language, "1000 or more")
         require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+    def kinship(self, family: int) -> Kinship:
+        """How alike the languages of a family are."""
+        if self.kinships:
+            return self.kinships[family]
+        return Kinship(syntax_similarity=self.syntax_similarity, lexical_overlap=self.lexical_overlap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +107,40 @@ class HuggingFaceText:
     split: str = "train"
     column: str = "text"
     max_bytes: int = 100_000_000
-    """Stop at this many bytes of UTF-8."""
+    """Stop a domain at this many bytes of UTF-8."""
+    subsets: tuple[str, ...] = field(default=(), metadata=YOUNGER)
+    """Several subsets, such as languages, in place of one: a domain each, of its name."""
 
     def __post_init__(self) -> None:
         require(self.name != "", "name", self.name, "a dataset name")
+        require(not (self.subset and self.subsets), "subset", self.subset, "none beside subsets")
         require(self.revision != "", "revision", self.revision, "a commit hash")
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "1 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerSpec:
-    """Bytes (256 tokens), or byte-level BPE trained on the train split."""
+    """Bytes (256 tokens), byte-level BPE trained on the train split, or one BPE a domain in a merged vocabulary."""
 
-    kind: Literal["bytes", "bpe"] = "bytes"
+    kind: Literal["bytes", "bpe", "merged"] = "bytes"
     vocab_size: int = 256
+    """Tokens; ``merged`` leaves unused what its vocabularies do not fill, so that a model's size does not depend on them."""
+    domain_vocab_size: int = field(default=0, metadata=YOUNGER)
+    """Tokens of each BPE of ``merged``."""
+    own: tuple[str, ...] = field(default=(), metadata=YOUNGER)
+    """Domains with a BPE of their own under ``merged``, the others share one; empty gives each its own."""
 
     def __post_init__(self) -> None:
         if self.kind == "bytes":
             require(self.vocab_size == 256, "vocab_size", self.vocab_size, "256 (the tokenizer is bytes)")
-        require(257 <= self.vocab_size <= 2**31 or self.kind == "bytes", "vocab_size", self.vocab_size, "257 or more")
+        else:
+            require(257 <= self.vocab_size <= 2**31, "vocab_size", self.vocab_size, "257 or more")
+        if self.kind == "merged":
+            fits = 257 <= self.domain_vocab_size <= self.vocab_size
+            require(fits, "domain_vocab_size", self.domain_vocab_size, f"257 to vocab_size = {self.vocab_size}")
+        else:
+            plain = self.domain_vocab_size == 0 and not self.own
+            require(plain, "domain_vocab_size and own", [self.domain_vocab_size, *self.own], f"none (kind is {self.kind})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +153,10 @@ class TextSpec:
     """Share of documents held out for evaluation."""
     teacher_share: float = 0.3
     """Share of documents that only teachers are trained on."""
+    gap_share: float = field(default=0.0, metadata=YOUNGER)
+    """Share left out between two splits that are ranges, more than parallel files drift apart."""
+    shuffled: bool = field(default=False, metadata=YOUNGER)
+    """Beside each domain, make NAME.shuffled of its documents with their characters in random order: a null language."""
 
     def __post_init__(self) -> None:
         require(0 < self.validation_share < 1, "validation_share", self.validation_share, "a number between 0 and 1")
@@ -120,6 +166,10 @@ class TextSpec:
             self.teacher_share,
             "a number from 0 to below 1 - validation_share",
         )
+        ranges = isinstance(self.source, FilesText) and self.source.splits == "ranges"
+        room = 0 <= self.gap_share < (1 - self.validation_share - self.teacher_share) / 2
+        require(room, "gap_share", self.gap_share, "a number from 0 to below half of what validation and teacher leave")
+        require(ranges or self.gap_share == 0, "gap_share", self.gap_share, "0 (source.splits is not ranges)")
 
     @property
     def text_id(self) -> str:

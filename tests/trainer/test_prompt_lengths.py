@@ -16,7 +16,14 @@ def test_lengths_are_whole_numbers_in_their_range_and_follow_from_the_seed(distr
 
 @pytest.mark.parametrize(
     ("data_set", "mean", "longest_of_16"),
-    [("mmlu", 80, 280), ("alpaca", 142, 280), ("samsum", 187, 436), ("anthropic_rlhf", 279, 690)],
+    [
+        ("wiki256", 126, 256),
+        ("wiki512", 138, 356),
+        ("mmlu", 80, 280),
+        ("alpaca", 142, 280),
+        ("samsum", 187, 436),
+        ("anthropic_rlhf", 279, 690),
+    ],
 )
 def test_a_data_set_has_the_mean_and_the_longest_of_16_that_the_published_figures_imply(
     data_set: str, mean: float, longest_of_16: float

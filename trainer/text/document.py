@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+SHUFFLED = ".shuffled"
+"""Ends the name of a domain that holds another one's documents with their characters in random order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -14,6 +17,9 @@ class Document:
     key: str
     """Decides the split: documents of one key share it, whatever their domain."""
     text: str
+    position: float | None = None
+    """Where splits are ranges: how far before the end of its text the document ends, in lengths of the shortest text. It
+    decides the split in place of the key."""
 
 
 def content_key(text: str) -> str:

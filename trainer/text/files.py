@@ -6,7 +6,7 @@ files and other endings (``languages.csv``, ``README.md``) are ignored.
 =========== ================================ ===========================================================================
 ending      document                         split follows from
 =========== ================================ ===========================================================================
-.txt        block of 32 consecutive lines    the block's number (and, in a folder, the file's name inside it)
+.txt        block of consecutive lines (32)  the block's number (and, in a folder, the file's name inside it)
 .jsonl      line                             the text, so that copies share a split
 .parquet    row                              the text, so that copies share a split
 =========== ================================ ===========================================================================
@@ -14,6 +14,11 @@ ending      document                         split follows from
 The key of a ``.txt`` block holds neither domain nor content. A parallel corpus, the same verse on the same line in each
 language, thus splits alike in all of them, and no translation of a validation verse is trained on. This holds as far as the
 lines are aligned: where one language lacks lines, later blocks drift apart.
+
+For files that end alike but lack lines here and there, ``splits: ranges`` counts from the end: the last lines of every file
+are its validation text, as many in each as `TextSpec` says of the shortest file. `TextSpec.gap_share` lines before them are
+left out, more than files may drift apart in between. Blocks then come in the order of the sha256 of their number from the end,
+so that the first ones are a fair sample, alike in all languages.
 """
 
 import hashlib
@@ -27,8 +32,6 @@ from trainer.text.document import Document, content_key, limited
 from trainer.text_spec import FilesText
 
 ENDINGS = (".txt", ".jsonl", ".parquet")
-BLOCK_LINES = 32
-"""Consecutive lines of a ``.txt`` file that make one document."""
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -41,7 +44,14 @@ def documents(source: FilesText) -> Iterator[Document]:
         Folder or domain missing, or a file that is empty, not UTF-8, not JSON or parquet, or without the asked-for text; names
         the file and the place in it.
     """
-    for domain, files in domain_files(source).items():
+    found = domain_files(source)
+    if source.splits == "ranges":
+        lengths = {domain: _length(files) for domain, files in found.items()}
+        shortest = min(lengths.values())
+        for domain, files in found.items():
+            yield from limited(_ranges(domain, files[0], lengths[domain], shortest, source), source.max_bytes)
+        return
+    for domain, files in found.items():
         yield from limited(_domain(domain, files, source), source.max_bytes)
 
 
@@ -105,7 +115,8 @@ def _domain(domain: str, files: list[Path], source: FilesText) -> Iterator[Docum
         inside = file.relative_to(source.path).parts[1:]
         prefix = f"{'/'.join(inside)}:" if inside else ""
         if file.suffix == ".txt":
-            keyed: Iterable[tuple[str, str]] = ((f"{prefix}{number}", text) for number, text in _blocks(file))
+            blocks = _blocks(file, source.block_lines)
+            keyed: Iterable[tuple[str, str]] = ((f"{prefix}{number}", text) for number, text in enumerate(blocks))
         else:
             rows = _json_rows(file, source.column) if file.suffix == ".jsonl" else _parquet_rows(file, source.column)
             keyed = ((content_key(text), text) for text in rows)
@@ -118,13 +129,35 @@ def _domain(domain: str, files: list[Path], source: FilesText) -> Iterator[Docum
             raise InputError(f"{file}: holds no text; fill or remove it")
 
 
-def _blocks(file: Path) -> Iterator[tuple[int, str]]:
+def _ranges(domain: str, file: Path, length: int, shortest: int, source: FilesText) -> Iterator[Document]:
+    """Blocks of a file, numbered from its end, in the order of the sha256 of their number."""
+    lines = source.block_lines
+    blocks = list(_blocks(file, lines, first=length % lines))
+    numbered = zip(reversed(range(len(blocks))), blocks, strict=True)
+    for number, text in sorted(numbered, key=lambda block: hashlib.sha256(f"{block[0]}".encode()).digest()):
+        if text.strip():
+            yield Document(domain, f"{number}", text, position=number * lines / shortest)
+
+
+def _length(files: list[Path]) -> int:
+    """Lines of the one file of a domain."""
+    if len(files) > 1 or files[0].suffix != ".txt":
+        raise InputError(f"{files[-1]}: source.splits is ranges, which takes one .txt file a domain; choose blocks")
+    with files[0].open("rb") as lines:
+        length = sum(1 for _ in lines)
+    if length == 0:
+        raise InputError(f"{files[0]}: holds no text; fill or remove it")
+    return length
+
+
+def _blocks(file: Path, size: int, *, first: int = 0) -> Iterator[str]:
+    """Blocks of ``size`` lines each, the first of ``first`` lines where that is not 0."""
     with file.open("rb") as lines:
-        number = start = 0
-        while block := b"".join(islice(lines, BLOCK_LINES)):
+        start = 0
+        while block := b"".join(islice(lines, size if start or not first else first)):
             text = _decoded(block, file, start)
-            yield number, text if number else text.removeprefix(_BYTE_ORDER_MARK)
-            number, start = number + 1, start + len(block)
+            yield text if start else text.removeprefix(_BYTE_ORDER_MARK)
+            start += len(block)
 
 
 def _json_rows(file: Path, column: str) -> Iterator[str]:

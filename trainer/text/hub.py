@@ -16,7 +16,7 @@ from trainer.text_spec import HuggingFaceText
 
 
 def documents(source: HuggingFaceText) -> Iterator[Document]:
-    """One document a row, of one domain: the last part of the dataset's name, and the subset.
+    """One document a row, of one domain: the last part of the dataset's name, and the subset; or of a domain each subset.
 
     Raises
     ------
@@ -25,8 +25,9 @@ def documents(source: HuggingFaceText) -> Iterator[Document]:
         missing or holds something else than text.
     """
     name = Path(source.name).resolve().name if Path(source.name).is_dir() else source.name.rsplit("/", 1)[-1]
-    domain = f"{name}-{source.subset}" if source.subset else name
-    return limited((Document(domain, content_key(text), text) for text in _texts(source)), source.max_bytes)
+    whole = f"{name}-{source.subset}" if source.subset else name
+    for domain, subset in (dict(zip(source.subsets, source.subsets, strict=True)) or {whole: source.subset}).items():
+        yield from limited((Document(domain, content_key(text), text) for text in _texts(source, subset)), source.max_bytes)
 
 
 def folder_hash(folder: Path) -> str:
@@ -39,8 +40,8 @@ def folder_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _texts(source: HuggingFaceText) -> Iterator[str]:
-    for number, row in enumerate(_rows(source), 1):
+def _texts(source: HuggingFaceText, subset: str) -> Iterator[str]:
+    for number, row in enumerate(_rows(source, subset), 1):
         if source.column not in row:
             raise InputError(f"{source.name}: no column {source.column!r}, there are {', '.join(row)}; set source.column")
         text = text_of(row[source.column], f"{source.name}, row {number}", source.column)
@@ -48,7 +49,7 @@ def _texts(source: HuggingFaceText) -> Iterator[str]:
             yield text
 
 
-def _rows(source: HuggingFaceText) -> Iterator[dict[str, Any]]:
+def _rows(source: HuggingFaceText, subset: str) -> Iterator[dict[str, Any]]:
     try:
         import datasets
     except ImportError:
@@ -58,9 +59,7 @@ def _rows(source: HuggingFaceText) -> Iterator[dict[str, Any]]:
         raise InputError(f"{folder}: source.revision is {source.revision}, but the folder's content has the hash {actual}")
     revision = None if folder.is_dir() else source.revision
     try:
-        yield from datasets.load_dataset(
-            source.name, source.subset or None, split=source.split, revision=revision, streaming=True
-        )
+        yield from datasets.load_dataset(source.name, subset or None, split=source.split, revision=revision, streaming=True)
     except Exception as error:  # network, Hub, file formats and the dataset's own settings each raise errors of their own
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{source.name}: the dataset cannot be read at revision {source.revision}: {reason}") from error

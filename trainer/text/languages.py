@@ -28,12 +28,15 @@ Two knobs of a family do not touch each other, since syntax and lexicon are draw
 - lexicon: in each class, round(o n) words, the same ranks in all languages of the family, are the family's, o =
   ``lexical_overlap``. The others are the language's own. Families share no words.
 
+With ``kinships``, each family has an s and an o of its own: similarities side by side in one text.
+
 A language follows from the seed, its family's and its own number, not from how many others there are, so adding languages to
 an experiment leaves those already there as they were.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +110,25 @@ def entropy_rates(source: LanguagesText) -> dict[str, LanguageFacts]:
     return {name: facts(language) for name, language in languages(source).items()}
 
 
+def known(source: LanguagesText) -> dict[str, dict[str, Any]]:
+    """What is known exactly of each domain: its entropy rate, and how far its syntax and lexicon are from the others'.
+
+    Returns
+    -------
+    dict
+        Domain -> ``entropy_bits_per_byte``, and ``syntax_distance`` and ``lexical_jaccard`` by the other domain.
+    """
+    spoken = languages(source)
+    return {
+        name: {
+            "entropy_bits_per_byte": facts(language).entropy_bits_per_byte,
+            "syntax_distance": {other: syntax_distance(language, spoken[other]) for other in spoken if other != name},
+            "lexical_jaccard": {other: lexical_jaccard(language, spoken[other]) for other in spoken if other != name},
+        }
+        for name, language in spoken.items()
+    }
+
+
 def facts(language: Language) -> LanguageFacts:
     """Entropy rate and mean word length of a language, by the formulas of the module's text."""
     lengths = np.array([[len(word) + 1 for word in words] for words in language.words])
@@ -137,12 +159,12 @@ def _numbered(source: LanguagesText) -> dict[tuple[int, int], Language]:
 
 def _language(source: LanguagesText, family: int, own: int) -> Language:
     classes, n = source.word_classes, source.words_per_class
-    concentration = np.full(classes, DIRICHLET)
+    kinship, concentration = source.kinship(family), np.full(classes, DIRICHLET)
     of_family = _rng(_FAMILY_SYNTAX, family, 0, source.seed).dirichlet(concentration, size=classes)
     of_own = _rng(_OWN_SYNTAX, family, own, source.seed).dirichlet(concentration, size=classes)
-    transition = source.syntax_similarity * of_family + (1 - source.syntax_similarity) * of_own
+    transition = kinship.syntax_similarity * of_family + (1 - kinship.syntax_similarity) * of_own
 
-    shared = round(source.lexical_overlap * n)
+    shared = round(kinship.lexical_overlap * n)
     family_words, own_words = _lexicon(source, family, 0), _lexicon(source, family, own + 1)
     order = _rng(_SHARED_RANKS, family, 0, source.seed).permuted(np.tile(np.arange(n), (classes, 1)), axis=1)
     words = np.where(order < shared, family_words, own_words)

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from curselab.errors import InputError
 from curselab.files import write_folder, write_json
 from trainer.strict import to_mapping
-from trainer.text.document import Document
+from trainer.text.document import SHUFFLED, Document
 from trainer.text.prepared import META, PreparedText, open_text, token_file
-from trainer.text.sources import documents, versions
+from trainer.text.sources import documents, known, versions
 from trainer.text.tokenizers import FILE as TOKENIZER_FILE
 from trainer.text.tokenizers import Tokenizer, make_tokenizer
 from trainer.text_spec import TextSpec
@@ -36,6 +36,28 @@ def assign_split(key: str, text: TextSpec) -> Split:
     if u < text.validation_share:
         return "validation"
     return "teacher" if u < text.validation_share + text.teacher_share else "train"
+
+
+def range_split(position: float, text: TextSpec) -> Split | None:
+    """Split of the documents at ``position`` of texts whose splits are ranges; None in the gaps between two of them.
+
+    From the end: ``validation_share``, then ``teacher_share`` where there is one, then train, each after a ``gap_share``.
+    """
+    edge = text.validation_share
+    if position < edge:
+        return "validation"
+    if text.teacher_share > 0:
+        if edge + text.gap_share <= position < edge + text.gap_share + text.teacher_share:
+            return "teacher"
+        edge += text.gap_share + text.teacher_share
+    return "train" if position >= edge + text.gap_share else None
+
+
+def shuffled(document: Document) -> Document:
+    """The document in a null language: its characters in an order that follows from them alone."""
+    digest = hashlib.sha256(f"shuffled:{document.text}".encode()).digest()
+    order = np.random.default_rng(list(digest)).permutation(len(document.text))
+    return replace(document, domain=document.domain + SHUFFLED, text="".join(document.text[place] for place in order))
 
 
 def prepare_text(spec: TextSpec, folder: Path) -> PreparedText:
@@ -68,8 +90,8 @@ def prepare_text(spec: TextSpec, folder: Path) -> PreparedText:
 
 def _fill(spec: TextSpec, folder: Path) -> None:
     # learning a tokenizer reads the source twice, which keeps the text out of memory
-    texts = (document.text for document, split in _split_documents(spec, Counter()) if split == "train")
-    tokenizer = make_tokenizer(spec.tokenizer, texts)
+    written = _split_documents(replace(spec, shuffled=False), Counter())
+    tokenizer = make_tokenizer(spec.tokenizer, (document for document, split in written if split == "train"))
     tokenizer.save(folder)
     dtype = "<u2" if tokenizer.vocab_size <= 2**16 else "<u4"
     duplicates: Counter[str] = Counter()
@@ -79,8 +101,13 @@ def _fill(spec: TextSpec, folder: Path) -> None:
             writers[document.domain] = _writers(document.domain, spec, folder, tokenizer, dtype)
         writers[document.domain][split].append(document.text)
     _refuse_empty(spec, writers)
+    about = known(spec.source)
     domains = {
-        domain: {"duplicates": duplicates[domain], "splits": {split: writer.facts() for split, writer in by_split.items()}}
+        domain: {
+            "duplicates": duplicates[domain],
+            "splits": {split: writer.facts() for split, writer in by_split.items()},
+            **about.get(domain, {}),
+        }
         for domain, by_split in sorted(writers.items())
     }
     meta = {
@@ -96,7 +123,7 @@ def _fill(spec: TextSpec, folder: Path) -> None:
 
 
 def _split_documents(spec: TextSpec, duplicates: Counter[str]) -> Iterator[tuple[Document, Split]]:
-    """Documents and their splits; repeats within a domain are dropped and counted."""
+    """Documents and their splits, each with a shuffled copy if asked for; repeats within a domain are dropped and counted."""
     seen: set[tuple[str, bytes]] = set()
     for document in documents(spec.source):
         digest = hashlib.sha256(document.text.encode()).digest()
@@ -104,13 +131,18 @@ def _split_documents(spec: TextSpec, duplicates: Counter[str]) -> Iterator[tuple
             duplicates[document.domain] += 1
             continue
         seen.add((document.domain, digest))
-        yield document, assign_split(document.key, spec)
+        split = assign_split(document.key, spec) if document.position is None else range_split(document.position, spec)
+        if split is not None:
+            yield document, split
+            if spec.shuffled:
+                yield shuffled(document), split
 
 
 @dataclass(slots=True)
 class _Writer:
     """Appends documents to one token file and counts them."""
 
+    domain: str
     path: Path
     tokenizer: Tokenizer
     dtype: str
@@ -121,7 +153,7 @@ class _Writer:
     digest: Any = field(default_factory=hashlib.sha256)
 
     def append(self, text: str) -> None:
-        tokens = np.append(self.tokenizer.encode(text), self.tokenizer.end).astype(self.dtype)
+        tokens = np.append(self.tokenizer.encode(text, self.domain), self.tokenizer.end).astype(self.dtype)
         content = tokens.tobytes()
         # opened each time: a thousand languages have more files than a process may keep open
         with self.path.open("ab") as file:
@@ -148,7 +180,7 @@ def _writers(domain: str, spec: TextSpec, folder: Path, tokenizer: Tokenizer, dt
         raise InputError(f"domain {domain!r}: not usable in a file name; rename it, allowed are {allowed}")
     splits: tuple[Split, ...] = ("train", "teacher", "validation") if spec.teacher_share > 0 else ("train", "validation")
     return {
-        split: _Writer(folder / token_file(domain, split), tokenizer, dtype, np.zeros(tokenizer.vocab_size, dtype=bool))
+        split: _Writer(domain, folder / token_file(domain, split), tokenizer, dtype, np.zeros(tokenizer.vocab_size, bool))
         for split in splits
     }
 

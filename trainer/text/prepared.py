@@ -74,6 +74,22 @@ class PreparedText:
         """Bytes of UTF-8 of a split, in one domain or in all."""
         return self._sum("bytes", split, domain)
 
+    def byte_premiums(self, reference: str) -> dict[str, float]:
+        """Bytes of UTF-8 that each domain takes for what ``reference`` says in one, by their validation texts.
+
+        Goldfish's "byte premium" (Chang et al. 2024, arXiv:2408.10441), on the passage that is the validation text of all
+        languages of a parallel corpus. A null language has that of its own.
+
+        Raises
+        ------
+        InputError
+            No such domain, or the splits are not ranges, so that these texts need not say the same.
+        """
+        if self.meta["spec"]["source"].get("splits") != "ranges":
+            raise InputError(f"{self.folder}: byte premiums need a parallel corpus, kind files with source.splits ranges")
+        base = self.n_bytes("validation", reference)
+        return {domain: self.n_bytes("validation", domain) / base for domain in self.domains}
+
     def _sum(self, what: str, split: str, domain: str | None) -> int:
         return sum(self._facts(name, split)[what] for name in ((domain,) if domain is not None else self.domains))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 from trainer.strict import canonical_json
 from trainer.text import files, hub, installed, languages
@@ -27,6 +28,11 @@ def documents(source: Source) -> Iterator[Document]:
 def versions(source: Source) -> dict[str, str]:
     """Versions of the software whose own text ``source`` reads: none but for ``installed``."""
     return installed.versions() if isinstance(source, InstalledText) else {}
+
+
+def known(source: Source) -> dict[str, dict[str, Any]]:
+    """What is known exactly of each domain: of artificial languages alone (:func:`trainer.text.languages.known`)."""
+    return languages.known(source) if isinstance(source, LanguagesText) else {}
 
 
 def source_fingerprint(spec: TextSpec) -> str:

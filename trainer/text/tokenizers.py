@@ -1,10 +1,11 @@
-"""Text to tokens and back: bytes, or byte-level byte-pair encoding (BPE).
+"""Text to tokens and back: bytes, or byte-level byte-pair encoding (BPE), one for all domains or one for each.
 
-Both encode any Unicode text without loss, and mark the end of a document with a token that no text produces.
+All encode any Unicode text without loss, and mark the end of a document with a token that no text produces.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
+from trainer.text.document import Document
 from trainer.text_spec import TokenizerSpec
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ class Tokenizer(Protocol):
     def token_bytes(self) -> NDArray[np.int64]:
         """Bytes of UTF-8 that each token stands for, (vocab_size,); 0 for ``end``."""
 
-    def encode(self, text: str) -> NDArray[np.integer]:
-        """Tokens of ``text``, (n_tokens,), without ``end``."""
+    def encode(self, text: str, domain: str = "") -> NDArray[np.integer]:
+        """Tokens of ``text``, (n_tokens,), without ``end``; ``domain`` matters where domains have BPEs of their own."""
 
     def decode(self, tokens: "Tokens") -> str:
         """Text of ``tokens``; ``end`` is left out, characters cut at the edges become U+FFFD."""
@@ -62,7 +64,7 @@ class Bytes:
         lengths[self.end] = 0
         return lengths
 
-    def encode(self, text: str) -> NDArray[np.integer]:
+    def encode(self, text: str, domain: str = "") -> NDArray[np.integer]:
         """Bytes of ``text``, (n_bytes,)."""
         return np.frombuffer(text.encode(), dtype=np.uint8)
 
@@ -93,15 +95,15 @@ class BPE:
         self.vocab_size: int = model.get_vocab_size()
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> "BPE":
-        """Learn ``vocab_size`` tokens from ``texts``.
+    def train(cls, texts: Iterable[str], vocab_size: int, *, field: str = "tokenizer.vocab_size") -> "BPE":
+        """Learn ``vocab_size`` tokens, which ``field`` of the spec asks for, from ``texts``.
 
         Raises
         ------
         InputError
             The text has too few repeated pairs for so many tokens.
         """
-        library = _library()
+        library = tokenizers_library()
         model = library.Tokenizer(library.models.BPE())
         model.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
         model.decoder = library.decoders.ByteLevel()
@@ -115,7 +117,7 @@ class BPE:
         model.train_from_iterator(texts, trainer)
         if (reached := model.get_vocab_size()) < vocab_size:
             raise InputError(
-                f"tokenizer.vocab_size: {vocab_size} was given, the train split has repeated pairs for {reached}; "
+                f"{field}: {vocab_size} was given, the train split has repeated pairs for {reached}; "
                 "lower it or give more text"
             )
         return cls(model)
@@ -129,20 +131,25 @@ class BPE:
         InputError
             The file is missing or damaged.
         """
-        try:
-            return cls(_library().Tokenizer.from_str((folder / FILE).read_text(encoding="utf-8")))
-        except Exception as error:  # the library raises plain Exception
-            raise InputError(f"{folder / FILE}: not a readable tokenizer ({error}); delete {folder} to make it anew") from None
+        with readable(folder):
+            return cls.from_json((folder / FILE).read_text(encoding="utf-8"))
+
+    @classmethod
+    def from_json(cls, content: str) -> "BPE":
+        """Read what `to_json` gave."""
+        return cls(tokenizers_library().Tokenizer.from_str(content))
+
+    @property
+    def tokens(self) -> list[str]:
+        """Tokens by their numbers, each byte as a printable character."""
+        return [token for token, _ in sorted(self._model.get_vocab().items(), key=lambda item: item[1])]
 
     @property
     def token_bytes(self) -> NDArray[np.int64]:
         """Each character of a byte-level token stands for one byte, (vocab_size,)."""
-        lengths = np.zeros(self.vocab_size, dtype=np.int64)
-        for token, number in self._model.get_vocab().items():
-            lengths[number] = 0 if number == self.end else len(token)
-        return lengths
+        return np.array([0 if token == END else len(token) for token in self.tokens], dtype=np.int64)
 
-    def encode(self, text: str) -> NDArray[np.integer]:
+    def encode(self, text: str, domain: str = "") -> NDArray[np.integer]:
         """Tokens of ``text``, (n_tokens,)."""
         return np.array(self._model.encode(text).ids, dtype=np.uint32)
 
@@ -154,18 +161,40 @@ class BPE:
         """Write ``tokenizer.json``."""
         self._model.save(str(folder / FILE))
 
+    def to_json(self) -> str:
+        """What ``tokenizer.json`` holds."""
+        return str(self._model.to_str())
 
-def make_tokenizer(spec: TokenizerSpec, texts: Iterable[str]) -> Tokenizer:
-    """Tokenizer of ``spec``; ``texts`` is read only if it has to be learnt."""
-    return Bytes() if spec.kind == "bytes" else BPE.train(texts, spec.vocab_size)
+
+def make_tokenizer(spec: TokenizerSpec, documents: Iterable[Document]) -> Tokenizer:
+    """Tokenizer of ``spec``; ``documents`` are read only if it has to be learnt."""
+    if spec.kind == "merged":
+        from trainer.text.merged import MergedBPE
+
+        return MergedBPE.train(documents, spec)
+    return Bytes() if spec.kind == "bytes" else BPE.train((document.text for document in documents), spec.vocab_size)
 
 
 def load_tokenizer(spec: TokenizerSpec, folder: Path) -> Tokenizer:
     """Tokenizer of ``spec`` that was saved in ``folder``."""
+    if spec.kind == "merged":
+        from trainer.text.merged import MergedBPE
+
+        return MergedBPE.load(folder, spec)
     return Bytes() if spec.kind == "bytes" else BPE.load(folder)
 
 
-def _library() -> ModuleType:
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong with the tokenizer's file in ``folder`` is one line that names it."""
+    try:
+        yield
+    except Exception as error:  # the library raises plain Exception
+        raise InputError(f"{folder / FILE}: not a readable tokenizer ({error}); delete {folder} to make it anew") from None
+
+
+def tokenizers_library() -> ModuleType:
+    """The package ``tokenizers``, imported when first needed."""
     # trainings share a machine: a library that takes all cores slows the others
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import tokenizers

@@ -113,6 +113,30 @@ def test_missing_folder_text_or_domain_is_named(tmp_path):
         read(tmp_path, domains=("de",))
 
 
+def test_ranges_count_blocks_from_the_end_alike_in_files_of_other_lengths(tmp_path):
+    (tmp_path / "aa.txt").write_text(lines(24, "one"))
+    (tmp_path / "bb.txt").write_text(lines(29, "zwei"))
+    found = read(tmp_path, splits="ranges", block_lines=8)
+    by_key = {(d.domain, d.key): d for d in found}
+    assert len(by_key) == len(found) == 3 + 4
+    assert by_key["aa", "0"].text == "".join(f"one {i}\n" for i in range(16, 24))
+    assert by_key["bb", "0"].text == "".join(f"zwei {i}\n" for i in range(21, 29))
+    assert by_key["bb", "3"].text.count("\n") == 29 % 8
+    assert [by_key[domain, "2"].position for domain in ("aa", "bb")] == [16 / 24, 16 / 24]  # lengths of the shortest file
+    orders = [[d.key for d in found if d.domain == domain and d.key != "3"] for domain in ("aa", "bb")]
+    assert orders[0] == orders[1] == sorted(orders[0], key=lambda key: hashlib.sha256(key.encode()).digest())
+
+
+def test_ranges_take_one_file_of_lines_a_domain(tmp_path):
+    (tmp_path / "aa.txt").write_text("")
+    with pytest.raises(InputError, match=r"aa\.txt: holds no text"):
+        read(tmp_path, splits="ranges")
+    (tmp_path / "aa.txt").write_text("x\n")
+    (tmp_path / "aa.jsonl").write_text('{"text": "x"}\n')
+    with pytest.raises(InputError, match="ranges, which takes one .txt file a domain; choose blocks"):
+        read(tmp_path, splits="ranges")
+
+
 def test_bible_is_read_whole_in_all_languages():
     if not BIBLE.is_dir():
         pytest.skip("../shared/corpora/bible_nt is absent")

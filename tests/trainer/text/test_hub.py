@@ -63,6 +63,23 @@ def test_folder_hash_follows_names_and_content_only(tmp_path):
     assert hub.folder_hash(tmp_path / "a") != hub.folder_hash(tmp_path / "b")
 
 
+def test_subsets_are_domains_of_their_names(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    asked = []
+
+    def load(name, subset, **options):
+        asked.append((name, subset, options["revision"]))
+        return iter([{"text": f"{subset} {i}"} for i in range(3)])
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    source = HuggingFaceText(name="owner/many", revision="c", subsets=("deu_Latn", "eng_Latn"), max_bytes=20)
+    found = list(hub.documents(source))
+    assert [(d.domain, d.text) for d in found] == [(name, f"{name} {i}") for name in source.subsets for i in range(2)]
+    assert asked == [("owner/many", name, "c") for name in source.subsets]
+    with pytest.raises(InputError, match="subset: the string 'a' was given, none beside subsets"):
+        HuggingFaceText(name="owner/many", revision="c", subset="a", subsets=("b",))
+
+
 def test_a_missing_column_or_split_is_named(dataset):
     with pytest.raises(InputError, match="no column 'body', there are text, n"):
         read(dataset, column="body")

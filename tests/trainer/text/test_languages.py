@@ -10,8 +10,17 @@ from scipy import stats
 
 from curselab.errors import InputError
 from trainer.text import languages as module
-from trainer.text.languages import Language, documents, entropy_rates, facts, languages, lexical_jaccard, syntax_distance
-from trainer.text_spec import LanguagesText
+from trainer.text.languages import (
+    Language,
+    documents,
+    entropy_rates,
+    facts,
+    known,
+    languages,
+    lexical_jaccard,
+    syntax_distance,
+)
+from trainer.text_spec import Kinship, LanguagesText
 
 SMALL = LanguagesText(families=2, languages_per_family=3, word_classes=4, words_per_class=20, bytes_per_language=20_000)
 shares = st.floats(0, 1)
@@ -121,3 +130,33 @@ def test_adding_languages_and_families_leaves_the_others_as_they_were():
 def test_too_many_words_are_refused():
     with pytest.raises(InputError, match="words are needed; take fewer"):
         languages(LanguagesText(words_per_class=3_000_000))
+
+
+def test_families_of_their_own_kinship_are_those_of_texts_with_that_kinship():
+    kinships = (Kinship(syntax_similarity=0.0, lexical_overlap=0.6), Kinship(syntax_similarity=0.9, lexical_overlap=0.1))
+    mixed = languages(replace(SMALL, kinships=kinships))
+    for family, kinship in enumerate(kinships):
+        alike = replace(SMALL, syntax_similarity=kinship.syntax_similarity, lexical_overlap=kinship.lexical_overlap)
+        for own in range(3):
+            name = f"f{family}l{own}"
+            same = languages(alike)[name]
+            np.testing.assert_array_equal(mixed[name].transition, same.transition)
+            assert mixed[name].words == same.words
+    distances = [syntax_distance(mixed[f"f{family}l0"], mixed[f"f{family}l1"]) for family in (0, 1)]
+    assert distances[1] < 0.25 * distances[0]
+
+
+def test_kinships_are_one_a_family_and_each_a_share():
+    with pytest.raises(InputError, match="kinships: 1 was given, 2 or 0"):
+        replace(SMALL, kinships=(Kinship(syntax_similarity=0.0, lexical_overlap=0.0),))
+    with pytest.raises(InputError, match="lexical_overlap: 1.5 was given"):
+        Kinship(syntax_similarity=0.0, lexical_overlap=1.5)
+
+
+def test_known_facts_are_those_of_the_languages():
+    about, spoken = known(SMALL), languages(SMALL)
+    assert set(about) == set(spoken)
+    assert about["f0l1"]["entropy_bits_per_byte"] == entropy_rates(SMALL)["f0l1"].entropy_bits_per_byte
+    assert about["f0l1"]["syntax_distance"]["f0l2"] == syntax_distance(spoken["f0l1"], spoken["f0l2"])
+    assert about["f0l1"]["lexical_jaccard"]["f1l0"] == 0
+    assert "f0l1" not in about["f0l1"]["lexical_jaccard"]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from curselab.errors import InputError
 from trainer.text import prepare, prepare_text
 from trainer.text.document import Document
-from trainer.text.prepare import assign_split
+from trainer.text.languages import entropy_rates
+from trainer.text.prepare import assign_split, range_split, shuffled
 from trainer.text_spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec, TokenizerSpec
 
 BIBLE = Path(__file__).parents[3] / "../shared/corpora/bible_nt"
@@ -180,6 +182,105 @@ def test_bible_splits_by_block_number_in_all_languages(tmp_path):
         for domain in ("agr", "chr", "dik", "ewe", "lav", "ukr")
     }
     assert len(set(counts.values())) == 1
+
+
+def test_ranges_are_cut_from_the_end_with_gaps_between_them():
+    spec = TextSpec(source=FilesText(path="x", splits="ranges"), validation_share=0.2, teacher_share=0.25, gap_share=0.125)
+    found = [range_split(position, spec) for position in (0, 0.19, 0.2, 0.32, 0.325, 0.57, 0.58, 0.69, 0.7, 1.3)]
+    assert found == [*["validation"] * 2, *[None] * 2, *["teacher"] * 2, *[None] * 2, *["train"] * 2]
+    alone = replace(spec, teacher_share=0.0)
+    assert [range_split(position, alone) for position in (0.19, 0.21, 0.32, 0.33)] == ["validation", None, None, "train"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gap_share": 0.1}, "gap_share: 0.1 was given, 0 "),
+        ({"source": FilesText(path="x", splits="ranges"), "gap_share": 0.4}, "gap_share: 0.4 was given, a number from 0 to"),
+    ],
+)
+def test_a_gap_without_ranges_or_room_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        TextSpec(**changes)
+
+
+def test_a_null_language_has_the_characters_of_its_documents_and_no_order(tmp_path):
+    document = Document("deu", "3", "Am Anfang war das Wort, und das Wort war bei Gott. " * 20)
+    null = shuffled(document)
+    assert (null.domain, null.key) == ("deu.shuffled", "3")
+    assert null.text != document.text
+    assert Counter(null.text) == Counter(document.text)
+    assert shuffled(document) == null
+    pairs = Counter(pairwise(null.text))
+    expected = document.text.count("W") * document.text.count("o") / len(document.text)  # 40 times in the original
+    assert pairs["W", "o"] == pytest.approx(expected, abs=5 * expected**0.5)
+
+    text = prepare_text(replace(LANGUAGES, shuffled=True, teacher_share=0.0), tmp_path / "text")
+    assert text.domains == ("f0l0", "f0l0.shuffled", "f0l1", "f0l1.shuffled")
+    for split in ("train", "validation"):
+        assert documents_of(text, "f0l0.shuffled", split) == [
+            shuffled(Document("f0l0", "", piece)).text for piece in documents_of(text, "f0l0", split)
+        ]
+    plain = prepare_text(replace(LANGUAGES, teacher_share=0.0), tmp_path / "plain")
+    assert plain.meta["domains"]["f0l0"] == text.meta["domains"]["f0l0"]
+
+
+def test_what_is_known_of_artificial_languages_is_in_the_meta(tmp_path):
+    text = prepare_text(LANGUAGES, tmp_path / "text")
+    rates = entropy_rates(LANGUAGES.source)
+    for domain, other in (("f0l0", "f0l1"), ("f0l1", "f0l0")):
+        about = text.meta["domains"][domain]
+        assert about["entropy_bits_per_byte"] == rates[domain].entropy_bits_per_byte
+        assert about["lexical_jaccard"] == {other: pytest.approx(1 / 3)}  # k / (2n - k), k = n / 2
+    with pytest.raises(InputError, match="byte premiums need a parallel corpus"):
+        text.byte_premiums("f0l0")
+
+
+def test_no_translation_of_a_held_out_verse_is_trained_on(tmp_path):
+    if not BIBLE.is_dir():
+        pytest.skip("../shared/corpora/bible_nt is absent")
+    codes = sorted(file.stem for file in BIBLE.glob("*.txt") if file.stem != "cha")  # Psalms, Gospels and Acts alone
+    source = FilesText(path=str(BIBLE), domains=tuple(codes), splits="ranges", block_lines=8)
+    spec = TextSpec(source=source, teacher_share=0.0, gap_share=0.065)
+    edges: dict = {}
+    for document in prepare.documents(source):
+        split = range_split(document.position, spec)
+        edges.setdefault(document.domain, {}).setdefault(split, []).append(int(document.key) * source.block_lines)
+    held_out = {domain: max(by_split["validation"]) + source.block_lines for domain, by_split in edges.items()}
+    trained = {domain: min(by_split["train"]) for domain, by_split in edges.items()}
+
+    # by counting: a file lacks at most as many verses as it has fewer lines than the longest; Estonian has Genesis before it
+    lines = {domain: (BIBLE / f"{domain}.txt").read_text().splitlines()[::-1] for domain in edges}
+    counts = [len(lines[domain]) for domain in edges if domain != "est"]
+    assert min(trained.values()) - max(held_out.values()) >= max(counts) - min(counts)
+
+    # by content: where the line lengths around an edge are found again in Ukrainian, which lacks two verses
+    lengths = {domain: np.log([len(line) + 1 for line in texts]) for domain, texts in lines.items()}
+
+    def place(domain, edge):
+        around = lengths[domain][edge - 100 : edge + 100]
+        there = np.lib.stride_tricks.sliding_window_view(lengths["ukr"][edge - 250 : edge + 250], 200)
+        found = np.corrcoef(np.vstack([around, there]))[0, 1:]
+        return edge + int(np.argmax(found)) - 150 if max(found) > 0.45 else None
+
+    in_training = {domain: place(domain, edge) for domain, edge in trained.items()}
+    in_validation = {domain: place(domain, edge) for domain, edge in held_out.items()}
+    located = {domain for domain in edges if in_training[domain] and in_validation[domain]}
+    assert len(located) >= 15
+    assert {"est", "quc", "zul"} <= located
+    assert min(in_training[domain] for domain in located) > max(in_validation[domain] for domain in located)
+
+
+def test_byte_premiums_of_parallel_text_are_ratios_of_its_bytes(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    texts = {name: [f"{word} " * (i % 7) + f"{i}\n" for i in range(400)] for name, word in (("en", "word"), ("ru", "слово"))}
+    for name, lines in texts.items():
+        (tmp_path / f"corpus/{name}.txt").write_text("".join(lines[name == "ru" :]))  # one lacks a line
+    spec = TextSpec(source=FilesText(path=str(tmp_path / "corpus"), splits="ranges", block_lines=4), teacher_share=0.0)
+    premiums = prepare_text(spec, tmp_path / "text").byte_premiums("en")
+    sizes = {name: len("".join(lines[-40:]).encode()) for name, lines in texts.items()}
+    assert premiums == {"en": 1.0, "ru": sizes["ru"] / sizes["en"]}
+    assert premiums["ru"] > 1.5
 
 
 def test_importing_text_imports_nothing_heavy():
