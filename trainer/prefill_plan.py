@@ -33,6 +33,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 BUDGETS: dict[Method, int] = {"padded_micro": 4096, "length_sorted": 4096, "buckets": 4096, "token_stream": 1024}
 """Slots of a call at most, of methods that have several; larger calls leave the caches of a CPU."""
 
+_LARGEST_KEPT = 2**25
+"""Bytes above which glibc hands every block back to the kernel (upper limit of M_MMAP_THRESHOLD, mallopt(3))."""
+
 
 class Place(NamedTuple):
     """Where a prompt lies in a call."""
@@ -105,6 +108,11 @@ class Work:
     """Attention kernels a layer."""
 
 
+def large_slots(features: int) -> float:
+    """Slots above which a call is large, where its widest activation has so many features of 4 bytes a slot."""
+    return _LARGEST_KEPT / (4 * features)
+
+
 def work(calls: Sequence[Call], *, large: float = math.inf) -> Work:
     """Count what calls compute.
 
@@ -112,7 +120,7 @@ def work(calls: Sequence[Call], *, large: float = math.inf) -> Work:
     ----------
     calls : sequence of Call
     large : float
-        Slots above which a call is large: so many that the C library fetches its activations from the kernel anew.
+        Slots above which a call is large, by :func:`large_slots`: its activations are fetched from the kernel anew.
     """
     masked = [call.attention == "masked" for call in calls]
     return Work(

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
-from trainer.prefill_plan import METHODS, Cost, least_work, plan, work
+from trainer.prefill_plan import METHODS, Cost, large_slots, least_work, plan, work
 
 Vector = NDArray[np.float64]
 
@@ -21,9 +21,6 @@ SYMBOLS = ("e", "b", "c", "g", "h")
 UNITS = ("1", "1", "1", "MFLOP", "MFLOP")
 BY_FLOP: Mapping[str, float] = {"e": 0.0, "b": 1.0, "c": 1.0, "g": 0.0, "h": 0.0}
 """Constants of a machine on which every FLOP takes as long as another and nothing else takes time."""
-_LARGEST_BLOCK = 2**25
-"""Bytes above which glibc hands every block back to the kernel (M_MMAP_THRESHOLD's upper limit, mallopt(3))."""
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,7 @@ class Shape:
     @property
     def large(self) -> float:
         """Slots above which the widest activation of a call, in 4 bytes, is fetched from the kernel anew."""
-        return _LARGEST_BLOCK / (_FLOAT_BYTES * max(2 * self.ffn_width, 3 * (self.attention_width or self.width)))
+        return large_slots(max(2 * self.ffn_width, 3 * (self.attention_width or self.width)))
 
 
 def count_work(lengths: Sequence[int], shape: Shape, *, limit: bool = False) -> pd.DataFrame:

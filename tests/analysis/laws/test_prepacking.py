@@ -29,7 +29,7 @@ def test_the_unit_of_time_and_the_order_of_rows_change_nothing() -> None:
 
 
 def test_what_is_identified_is_near_the_truth_and_held_out_speedups_are_as_exact_as_the_noise_allows() -> None:
-    """A ratio of two times with 3 % noise each has a standard deviation of 4.2 %: a median of 2.9 %, a 95th percentile of 8.3."""
+    """A ratio of two times with 3 % noise has a standard deviation of 4.2 %: a median of 2.9 %, a 95th percentile of 8.3."""
     fit = fit_prepacking(times(noise=0.03), bootstrap=100)
     frame = fit.frame().set_index("symbol")
     for symbol in ("e", "b", "c", "g"):
