@@ -19,10 +19,15 @@ def evaluation_steps(spec: RunSpec) -> list[int]:
 
     Runs of different length on batches of one size are scored at the same token counts.
     """
-    chosen, last = spec.evaluation, spec.steps
-    powers = range(math.floor(math.log(last, chosen.factor)) + 1)
-    spaced = {round(chosen.factor**power) for power in powers}
-    return sorted({step for step in (*spaced, *range(1, chosen.every_step_until + 1)) if step < last} | {last})
+    chosen = spec.evaluation
+    first = range(1, min(chosen.every_step_until, spec.steps) + 1)
+    return sorted({*spaced_steps(spec.steps, chosen.factor), *first})
+
+
+def spaced_steps(last: int, factor: float) -> list[int]:
+    """Whole powers of a factor below ``last``, rounded to steps, and ``last`` itself."""
+    powers = range(math.floor(math.log(last, factor)) + 1)
+    return sorted({step for step in (round(factor**power) for power in powers) if step < last} | {last})
 
 
 class Validation:

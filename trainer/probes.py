@@ -14,6 +14,7 @@ from torch import Tensor
 from trainer.evaluation import Validation, evaluation_steps
 from trainer.layer_probe import LayerProbe
 from trainer.model import Decoder
+from trainer.questions import QuestionProbe
 from trainer.schedule import factor_at
 from trainer.spec import RunSpec
 
@@ -47,9 +48,18 @@ class Evaluate:
         Domain, or ``all`` -> what scores a model on it after the last step; the run's loss is that of the first.
     curve : mapping
         Domain -> what scores it on the way there.
+    rate_before : float, optional
+        Last learning rate of the run that this one starts from.
     """
 
-    def __init__(self, spec: RunSpec, validation: Mapping[str, Validation], curve: Mapping[str, Validation]) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        validation: Mapping[str, Validation],
+        curve: Mapping[str, Validation],
+        *,
+        rate_before: float | None = None,
+    ) -> None:
         self.spec = spec
         self.validation = validation
         self.curve = curve
@@ -57,8 +67,18 @@ class Evaluate:
         """The domain that the run's loss is of."""
         self.steps = set(evaluation_steps(spec))
         self.rows: list[Row] = []
+        self.rate_before = rate_before
         self._loss_sum = torch.zeros((), dtype=torch.float64)
         self._loss_count = 0
+
+    def begin(self, model: Decoder) -> None:
+        """Score the initial weights, where the first steps are scored too."""
+        if not self.spec.evaluation.every_step_until:
+            return
+        if self.rate_before is not None:
+            self._record(0, self.spec.training.split, "learning_rate", self.rate_before)
+            self._record(0, self.spec.training.split, "learning_rate_sum", 0.0)
+        self._score(0, model, self.curve)
 
     def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
         """Add up the training loss; evaluate where it is due."""
@@ -75,11 +95,7 @@ class Evaluate:
         self._record(step, split, "learning_rate", peak * factors[-1])
         self._record(step, split, "learning_rate_sum", peak * math.fsum(factors))
         self._loss_sum, self._loss_count = torch.zeros_like(self._loss_sum), 0
-        for domain, scored in (self.validation if step == self.spec.steps else self.curve).items():
-            scores = scored.scores(model)
-            if all(map(math.isfinite, scores.values())):
-                for metric, value in scores.items():
-                    self._record(step, "validation", metric, value, domain=domain)
+        self._score(step, model, self.validation if step == self.spec.steps else self.curve)
 
     def final(self) -> dict[str, float]:
         """Scores on the run's domain after the last step; empty where that evaluation was not reached or not finite."""
@@ -95,6 +111,13 @@ class Evaluate:
         self.rows = list(state["rows"])
         self._loss_sum = torch.tensor(state["loss_sum"], dtype=torch.float64)
         self._loss_count = state["loss_count"]
+
+    def _score(self, step: int, model: Decoder, domains: Mapping[str, Validation]) -> None:
+        for domain, scored in domains.items():
+            scores = scored.scores(model)
+            if all(map(math.isfinite, scores.values())):
+                for metric, value in scores.items():
+                    self._record(step, "validation", metric, value, domain=domain)
 
     def _record(self, step: int, split: str, metric: str, value: float, *, domain: str = ALL) -> None:
         at = {"step": step, "tokens": step * self.spec.tokens_per_step}
@@ -155,20 +178,35 @@ class Probes:
     guard : DivergenceGuard
     layers : LayerProbe, optional
         Where the run is measured block by block.
+    questions : QuestionProbe, optional
+        Where it is asked.
     """
 
-    def __init__(self, evaluate: Evaluate, guard: DivergenceGuard, layers: LayerProbe | None = None) -> None:
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        guard: DivergenceGuard,
+        *,
+        layers: LayerProbe | None = None,
+        questions: QuestionProbe | None = None,
+    ) -> None:
         self.evaluate = evaluate
         self.guard = guard
         self.layers = layers
-        self._by_name: dict[str, Probe] = {"evaluate": evaluate, "guard": guard}
-        if layers is not None:
-            self._by_name["layers"] = layers
+        self.questions = questions
+        by_name: dict[str, Probe | None] = {"evaluate": evaluate, "guard": guard, "layers": layers, "questions": questions}
+        self._by_name = {name: probe for name, probe in by_name.items() if probe is not None}
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of the table ``metrics``, without sweep and run id."""
+        return self.evaluate.rows + ([] if self.questions is None else self.questions.rows)
 
     def begin(self, model: Decoder) -> None:
         """Show the model before its first step."""
-        if self.layers is not None:
-            self.layers.begin(model)
+        for probe in (self.evaluate, self.layers, self.questions):
+            if probe is not None:
+                probe.begin(model)
 
     def after_step(self, step: int, loss: Tensor, model: Decoder) -> None:
         """Show every probe a step."""

@@ -12,7 +12,7 @@ from curselab.files import write_with
 from trainer.flops import count_parameters, train_flop
 from trainer.model import Decoder
 from trainer.probes import ALL
-from trainer.spec import ModelSpec, RunSpec
+from trainer.spec import DomainShare, ModelSpec, RunSpec
 from trainer.text.prepared import PreparedText
 
 SCORES = ("loss_nats_per_token", "loss_se_nats_per_token", "loss_bits_per_byte")
@@ -73,14 +73,18 @@ def _trained_on(spec: RunSpec, text: PreparedText) -> dict[str, int]:
 def _domain_columns(spec: RunSpec, text: PreparedText) -> dict[str, Any]:
     """Columns of the table ``runs`` on the domain that the loss is of and on what the run was trained on."""
     mixture, there = spec.training.mixture, _trained_on(spec, text)
-    named = [f"{part.domain} {part.share:g}" + (f" of {part.tokens}" if part.tokens else "") for part in mixture]
-    columns: dict[str, Any] = {"mixture": ", ".join(named) or None}
+    columns: dict[str, Any] = {"mixture": ", ".join(map(_named, mixture)) or None}
     if not spec.evaluation.domains:
         return columns | {"domain": ALL, "domain_tokens": None, "domain_unique_tokens": None}
     domain, tokens = spec.evaluation.domains[0], spec.steps * spec.tokens_per_step
     shares = {part.domain: part.share for part in mixture} or {name: n / sum(there.values()) for name, n in there.items()}
     seen = round(shares.get(domain, 0.0) * tokens)
     return columns | {"domain": domain, "domain_tokens": seen, "domain_unique_tokens": min(seen, there.get(domain, 0))}
+
+
+def _named(part: DomainShare) -> str:
+    tokens = f" of {part.tokens}" if part.tokens else ""
+    return f"{part.domain} {part.share:g}{tokens}" + ("" if part.selection == "first" else f" {part.selection}")
 
 
 def _known_columns(spec: RunSpec, text: PreparedText) -> dict[str, float | None]:

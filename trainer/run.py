@@ -8,7 +8,7 @@ interrupted goes on from its checkpoint.
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from trainer.devices import is_leader
 from trainer.model import Decoder
 from trainer.provenance import code_hash, git_state, versions
 from trainer.records import long_table, write_rows
+from trainer.selection import window_nats
 from trainer.sharing import backend_of
 from trainer.signals import held_signals
 from trainer.spec import ModelSpec, PlannedRun, RunSpec
@@ -51,13 +52,19 @@ def fingerprint(text: PreparedText) -> dict[str, str]:
     return {"code_sha256": code_hash("trainer.run"), "text_sha256": text.sha256}
 
 
-def warm_up(specs: Iterable[RunSpec], texts: Iterable[PreparedText]) -> None:
-    """Do once what every run needs and caches: imports, hashes, the state of the checkout. Forked children inherit it."""
+def warm_up(specs: Sequence[RunSpec], texts: Iterable[PreparedText]) -> None:
+    """Do once what runs need and cache: imports, hashes, perplexities, the checkout's state. Forked children inherit it."""
     for name in sorted({backend_of(spec) for spec in specs}):
         backend(name)
     Decoder(ModelSpec(width=2, depth=1, heads=1, ffn_width=2), 2, seed=0)  # torch imports its compiler for the first model
-    for text in texts:
+    by_id = {text.meta["text_id"]: text for text in texts}
+    for text in by_id.values():
         fingerprint(text)
+    for spec in specs:
+        for part in spec.training.mixture:
+            if part.selection.endswith("perplexity"):
+                with suppress(InputError):  # the run that cannot have it will say so
+                    window_nats(by_id[spec.text.text_id], part.domain, spec.training.split, spec.model.context)
     git_state()
     versions()
     long_table("metrics", [])  # pyarrow imports pandas for its first table

@@ -34,3 +34,8 @@ def learning_rate_factor(schedule: ScheduleSpec, step: int, *, steps: int, token
 def factor_at(spec: RunSpec, step: int) -> float:
     """Factor of the peak learning rate that a run's optimiser step ``step`` (from 0) takes."""
     return learning_rate_factor(spec.schedule, step, steps=spec.steps, tokens_per_step=spec.tokens_per_step)
+
+
+def last_rate(spec: RunSpec) -> float:
+    """Learning rate of a run's last optimiser step."""
+    return spec.optimizer.learning_rate * factor_at(spec, spec.steps - 1)

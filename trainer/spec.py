@@ -18,6 +18,7 @@ Scheme = Literal[
     "layerscale", "prores",
 ]  # fmt: skip
 Initialisation = Literal["plain", "scaled", "depth_scaled", "deepnorm"]
+Selection = Literal["first", "drawn", "lowest_perplexity", "highest_perplexity"]
 Ablation = Literal["removed", "swapped", "skipped", "affine"]
 
 
@@ -132,11 +133,15 @@ class DomainShare:
     share: float
     """Share of the training sequences."""
     tokens: int = field(default=0, metadata=YOUNGER)
-    """Only the domain's first so many tokens of the split, repeated as often as the share asks; 0 takes all of it."""
+    """Only so many tokens of the domain's split, repeated as often as the share asks; 0 takes all of it."""
+    selection: Selection = field(default="first", metadata=YOUNGER)
+    """Which tokens those are: the first ones, or windows drawn by the run's seed, or those of lowest or highest perplexity
+    under an n-gram model of the domain's teacher split (:mod:`trainer.selection`)."""
 
     def __post_init__(self) -> None:
         require(0 < self.share <= 1, "share", self.share, "a number above 0 and at most 1")
         require(self.tokens >= 0, "tokens", self.tokens, "0 or more")
+        require(self.tokens > 0 or self.selection == "first", "selection", self.selection, "first (there are no tokens)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +157,8 @@ class TrainingSpec:
     split: Literal["train", "teacher"] = "train"
     mixture: tuple[DomainShare, ...] = ()
     """Domains and their shares of the sequences; empty takes all domains, each in proportion to its size."""
+    order: int = field(default=0, metadata=YOUNGER)
+    """Draws another order of the data from the same seed: for runs that go on with text that their base has read."""
 
     def __post_init__(self) -> None:
         require(self.tokens >= 1, "tokens", self.tokens, "1 or more")
@@ -162,6 +169,7 @@ class TrainingSpec:
         require(len(set(names)) == len(names), "mixture", names, "each domain once")
         total = sum(part.share for part in self.mixture)
         require(not names or abs(total - 1) < 1e-9, "mixture", f"shares that sum to {total:g}", "a sum of 1")
+        require(self.order >= 0, "order", self.order, "0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,9 +252,14 @@ class EvaluationSpec:
     factor: float = 4.0
     """Ratio of the token counts of two evaluations; they are the same for runs of any length."""
     every_step_until: int = 0
-    """Optimiser steps after each of which the model is scored."""
+    """Optimiser steps after each of which the model is scored; above 0, it is also scored before the first."""
     domains: tuple[str, ...] = field(default=(), metadata=YOUNGER)
     """Domains scored one by one, so many tokens each; the run's loss is that of the first. Empty scores all together."""
+    questions: int = field(default=0, metadata=YOUNGER)
+    """Questions about the entities that a text of kind ``facts`` tells of, and a quarter as many about those that it asks
+    about (:mod:`trainer.questions`); 0 asks none."""
+    question_factor: float = field(default=2.0, metadata=YOUNGER)
+    """Ratio of the steps after which they are asked; they are also asked before the first step and after the last."""
 
     def __post_init__(self) -> None:
         require(len(set(self.domains)) == len(self.domains), "domains", list(self.domains), "each domain once")
@@ -254,6 +267,8 @@ class EvaluationSpec:
         require(self.curve_tokens >= 1, "curve_tokens", self.curve_tokens, "1 or more")
         require(1 < self.factor < math.inf, "factor", self.factor, "a finite number above 1")
         require(self.every_step_until >= 0, "every_step_until", self.every_step_until, "0 or more")
+        require(self.questions >= 0, "questions", self.questions, "0 or more")
+        require(1 < self.question_factor < math.inf, "question_factor", self.question_factor, "a finite number above 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +371,10 @@ class RunSpec:
         require(self.keep_weights or not self.keep_optimizer, "keep_optimizer", True, "keep_weights: true beside it")
         if self.training.split == "teacher":
             require(self.text.teacher_share > 0, "text.teacher_share", self.text.teacher_share, "a share above 0 for teachers")
+        if any(part.selection.endswith("perplexity") for part in self.training.mixture):
+            judged = self.training.split == "train" and self.text.teacher_share > 0
+            wanted = "train beside a text.teacher_share above 0 (the teacher split judges perplexity)"
+            require(judged, "training.split", self.training.split, wanted)
 
     @property
     def run_id(self) -> str:

@@ -25,13 +25,22 @@ class Windows:
         Token ids of each domain, usually memory-mapped.
     context : int
         Inputs a window, in tokens.
+    chosen : mapping, optional
+        Number of a domain -> the windows that are left of it (n,), numbered within the domain; the others keep all.
     """
 
-    def __init__(self, domains: Sequence[NDArray[np.integer]], context: int) -> None:
+    def __init__(
+        self,
+        domains: Sequence[NDArray[np.integer]],
+        context: int,
+        *,
+        chosen: Mapping[int, NDArray[np.int64]] | None = None,
+    ) -> None:
         self.domains = domains
         self.context = context
+        self.chosen = dict(chosen or {})
         counts = [max(0, (len(tokens) - 1) // context) for tokens in domains]
-        self.ends = np.cumsum(counts)
+        self.ends = np.cumsum([len(self.chosen.get(domain, range(count))) for domain, count in enumerate(counts)])
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -39,7 +48,11 @@ class Windows:
     def places(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Domain (n,) of the windows with these numbers, and where in it they start (n,)."""
         domains = np.searchsorted(self.ends, numbers, side="right")
-        return domains, (numbers - np.concatenate(([0], self.ends))[domains]) * self.context
+        within = numbers - np.concatenate(([0], self.ends))[domains]
+        for domain, windows in self.chosen.items():
+            mine = domains == domain
+            within[mine] = windows[within[mine]]
+        return domains, within * self.context
 
     def gather(self, numbers: NDArray[np.int64]) -> Tensor:
         """Token ids (n, context + 1) of the windows with these numbers."""
@@ -106,13 +119,16 @@ class Mixture:
     shares : mapping
         Domain -> share of the samples; they sum to 1.
     seed : int
+    order : int
+        Draws other orders from the same seed.
     """
 
-    def __init__(self, windows: Windows, shares: Mapping[str, float], *, seed: int) -> None:
+    def __init__(self, windows: Windows, shares: Mapping[str, float], *, seed: int, order: int = 0) -> None:
         self.shares = np.array(list(shares.values()))
         self.firsts = np.concatenate(([0], windows.ends[:-1]))
         sizes = np.diff(windows.ends, prepend=0)
-        self.orders = [Shuffled(int(size), (seed, crc32(name.encode()))) for size, name in zip(sizes, shares, strict=True)]
+        key = (seed, order) if order else (seed,)
+        self.orders = [Shuffled(int(size), (*key, crc32(name.encode()))) for size, name in zip(sizes, shares, strict=True)]
         self._domain, self._place = self._due(1024)
 
     def numbers(self, samples: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -182,7 +198,8 @@ def make_stream(spec: RunSpec, windows: Windows, *, rank: int = 0, world_size: i
         This device and the number of devices.
     """
     training = spec.training
-    order: Order = Shuffled(len(windows), (spec.seed,))
+    order: Order = Shuffled(len(windows), (spec.seed, training.order) if training.order else (spec.seed,))
     if training.mixture:
-        order = Mixture(windows, {part.domain: part.share for part in training.mixture}, seed=spec.seed)
+        shares = {part.domain: part.share for part in training.mixture}
+        order = Mixture(windows, shares, seed=spec.seed, order=training.order)
     return StepStream(windows, order, training.batch_sequences // training.accumulate, rank=rank, world_size=world_size)

@@ -11,13 +11,13 @@ class InstalledText:
     """Text that every installation already has: docstrings and source of the standard library and the dependencies."""
 
     kind: Literal["installed"] = "installed"
-    domains: tuple[Literal["prose", "code"], ...] = ("prose",)
-    """``prose``: docstrings; ``code``: source without docstrings and comments."""
+    domains: tuple[Literal["prose", "code", "comments"], ...] = ("prose",)
+    """``prose``: docstrings; ``code``: source without docstrings and comments; ``comments``: those on lines of their own."""
     max_bytes: int = 0
     """Stop a domain at this many bytes of UTF-8; 0 takes all there is."""
 
     def __post_init__(self) -> None:
-        require(len(self.domains) > 0, "domains", list(self.domains), "at least one of prose, code")
+        require(len(self.domains) > 0, "domains", list(self.domains), "at least one of prose, code, comments")
         require(self.max_bytes >= 0, "max_bytes", self.max_bytes, "0 or more")
 
 
@@ -119,6 +119,39 @@ class HuggingFaceText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactsText:
+    """Facts about invented entities, asked for and told: a probe task; see :mod:`trainer.text.facts`."""
+
+    kind: Literal["facts"] = "facts"
+    clans: int = 32
+    """Of each of the two groups, those that are asked about and those that are told of."""
+    members: int = 8
+    """Entities of a clan, which share their facts."""
+    bytes_per_domain: int = 1_000_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(1 <= self.clans <= 35, "clans", self.clans, "1 to 35")
+        require(1 <= self.members <= 70, "members", self.members, "1 to 70")
+        require(self.bytes_per_domain >= 1000, "bytes_per_domain", self.bytes_per_domain, "1000 or more")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeveralText:
+    """Several sources as one text: the domains of all of them."""
+
+    kind: Literal["several"] = "several"
+    sources: tuple[InstalledText | FilesText | LanguagesText | HuggingFaceText | FactsText, ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.sources) > 0, "sources", list(self.sources), "one source or more")
+
+
+Source = InstalledText | FilesText | LanguagesText | HuggingFaceText | FactsText | SeveralText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerSpec:
     """Bytes (256 tokens), byte-level BPE trained on the train split, or one BPE a domain in a merged vocabulary."""
 
@@ -147,7 +180,7 @@ class TokenizerSpec:
 class TextSpec:
     """A text source, its tokenizer, and how its documents are shared out."""
 
-    source: InstalledText | FilesText | LanguagesText | HuggingFaceText = field(default_factory=InstalledText)
+    source: Source = field(default_factory=InstalledText)
     tokenizer: TokenizerSpec = field(default_factory=TokenizerSpec)
     validation_share: float = 0.1
     """Share of documents held out for evaluation."""

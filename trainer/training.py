@@ -18,10 +18,16 @@ from trainer.memory import require_memory
 from trainer.model import Decoder
 from trainer.probes import ALL, DivergenceGuard, Evaluate, Probes
 from trainer.pruning import importance, pruned
+from trainer.questions import QuestionProbe, Questions
 from trainer.records import SCORES, Finished, base_columns, planned_columns, teacher_columns
-from trainer.spec import RunSpec
+from trainer.schedule import last_rate
+from trainer.selection import choose
+from trainer.spec import DomainShare, RunSpec
 from trainer.stream import Windows, make_stream
+from trainer.text.facts import ASKED, TOLD, items
 from trainer.text.prepared import PreparedText
+from trainer.text.sources import sources
+from trainer.text_spec import FactsText
 
 PRUNING_BATCHES = 32
 
@@ -109,7 +115,7 @@ class Training:
         }
         ordered = {name: summary[name] for name in table("runs").names}
         named = {"sweep": sweep, "run_id": spec.run_id}
-        metrics = [named | row for row in evaluate.rows]
+        metrics = [named | row for row in self.probes.rows]
         layers = [] if self.probes.layers is None else [named | row for row in self.probes.layers.rows]
         return RunResult(ordered, metrics, layers, self.model if status == "ok" else None, self.resumed_at_step)
 
@@ -133,8 +139,7 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
     teacher = None if spec.objective.kind != "distill" else load_finished(spec, "teacher", spec.objective.teacher, runs)
     base = None if not spec.start.base else load_finished(spec, "base", spec.start.base, runs)
     require_memory(spec, text.vocab_size, teacher=None if teacher is None else teacher.spec.model)
-    parts = {part.domain: part.tokens for part in spec.training.mixture} or dict.fromkeys(text.domains, 0)
-    windows = _windows(spec, text, spec.training.split, parts)
+    windows = _training_windows(spec, text)
     model = Decoder(spec.model, text.vocab_size, seed=spec.seed)
     moments = None
     if base is not None and base.model is not None:
@@ -146,13 +151,14 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
         if spec.start.sparsity > 0:
             stream = make_stream(spec, windows)
             model = pruned(model, importance(model, map(stream.batch, range(PRUNING_BATCHES))), spec.start.sparsity)
-    evaluate = Evaluate(spec, *(_validations(spec, text, tokens) for tokens in _scored(spec)))
+    validation, curve = (_validations(spec, text, tokens) for tokens in _scored(spec))
+    evaluate = Evaluate(spec, validation, curve, rate_before=None if base is None else last_rate(base.spec))
     return Training(
         spec,
         text,
         model,
         windows,
-        Probes(evaluate, DivergenceGuard(), _layer_probe(spec, text)),
+        Probes(evaluate, DivergenceGuard(), layers=_layer_probe(spec, text), questions=_question_probe(spec, text)),
         teacher=teacher,
         base=base,
         moments=moments,
@@ -207,6 +213,24 @@ def _layer_probe(spec: RunSpec, text: PreparedText) -> LayerProbe | None:
     return LayerProbe(spec, _validation(spec, text, chosen.tokens, domains).batch, losses)
 
 
+def _question_probe(spec: RunSpec, text: PreparedText) -> QuestionProbe | None:
+    wanted = spec.evaluation.questions
+    if not wanted:
+        return None
+    told = [source for source in sources(spec.text.source) if isinstance(source, FactsText)]
+    if not told:
+        raise InputError(f"run {spec.run_id}: evaluation.questions is {wanted}, but its text has no source of kind facts")
+    groups, numbers = items(told[0]), {TOLD: wanted, ASKED: -(-wanted // 4)}
+    there = len(groups[TOLD])
+    if wanted > there:
+        raise InputError(
+            f"run {spec.run_id}: evaluation.questions is {wanted}, its facts give {there}; give them more members"
+        )
+    order = np.random.default_rng(told[0].seed).permutation(there)
+    asked = {domain: [groups[domain][number] for number in order[:n]] for domain, n in numbers.items()}
+    return QuestionProbe(spec, {domain: Questions(group, text.tokenizer) for domain, group in asked.items()})
+
+
 def _validations(spec: RunSpec, text: PreparedText, tokens: int) -> dict[str, Validation]:
     if not spec.evaluation.domains:
         return {ALL: _validation(spec, text, tokens, text.domains)}
@@ -216,6 +240,19 @@ def _validations(spec: RunSpec, text: PreparedText, tokens: int) -> dict[str, Va
 def _validation(spec: RunSpec, text: PreparedText, tokens: int, domains: Sequence[str]) -> Validation:
     windows = _windows(spec, text, "validation", dict.fromkeys(domains, 0))
     return Validation(windows, tokens=tokens, token_bytes=text.token_bytes, end=text.tokenizer.end)
+
+
+def _training_windows(spec: RunSpec, text: PreparedText) -> Windows:
+    training, context = spec.training, spec.model.context
+    mixture = training.mixture or [DomainShare(domain=domain, share=1.0) for domain in text.domains]
+    first = {part.domain: part.tokens if part.selection == "first" else 0 for part in mixture}
+    windows = _windows(spec, text, training.split, first)
+    chosen = {
+        number: choose(part, text, split=training.split, context=context, seed=spec.seed)
+        for number, part in enumerate(mixture)
+        if part.selection != "first"
+    }
+    return Windows(windows.domains, context, chosen=chosen)
 
 
 def _windows(spec: RunSpec, text: PreparedText, split: str, parts: Mapping[str, int]) -> Windows:

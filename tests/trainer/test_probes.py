@@ -105,3 +105,18 @@ def test_a_domain_whose_score_is_not_finite_leaves_the_others_theirs(spec) -> No
     show(evaluate, [1.0] * 20)
     assert evaluate.final() == {}  # so the run counts as diverged
     assert {row["domain"] for row in evaluate.rows if row["split"] == "validation"} == {"a"}
+
+
+def test_where_the_first_steps_are_scored_the_start_is_too_at_the_bases_last_rate(spec) -> None:
+    chosen = spec(evaluation=EvaluationSpec(every_step_until=3))
+    evaluate = Evaluate(chosen, {"all": Scores(1.0)}, {"all": Scores(3.0)}, rate_before=2e-4)
+    evaluate.begin(None)
+    rows = {(row["step"], row["tokens"], row["metric"]): row["value"] for row in evaluate.rows}
+    assert rows == {
+        (0, 0, "learning_rate"): 2e-4,
+        (0, 0, "learning_rate_sum"): 0.0,
+        (0, 0, "loss_nats_per_token"): 3.0,  # of the windows that are scored on the way
+    }
+    sparse = scoring(spec(), Scores(), Scores())
+    sparse.begin(None)
+    assert sparse.rows == []

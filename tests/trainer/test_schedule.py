@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curselab.errors import InputError
-from trainer.schedule import learning_rate_factor
+from trainer.schedule import last_rate, learning_rate_factor
 from trainer.spec import Knot, ScheduleSpec
 
 TOKENS = 512  # a step
@@ -82,3 +82,9 @@ def test_a_given_schedule_is_linear_between_its_knots() -> None:
 def test_a_schedule_that_makes_no_sense_is_one_line(fields: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
         ScheduleSpec(**fields)
+
+
+def test_the_last_rate_is_that_of_the_last_step(spec) -> None:
+    decayed = spec(schedule=ScheduleSpec(kind="wsd", warmup_share=0.0, decay_share=1.0, final_share=0.1))
+    # twenty steps on a line from 1 towards 0.1, the last of them one twentieth short of it
+    assert last_rate(decayed) == pytest.approx(0.01 * (1 - 0.9 * 19 / 20), rel=1e-12)

@@ -88,3 +88,20 @@ def test_a_mixture_does_not_depend_on_how_it_is_asked_nor_a_domains_order_on_the
     assert [asked.numbers(np.arange(i, i + 1)).item() for i in (4321, 3, 1700)] == [whole[i] for i in (4321, 3, 1700)]
     alone = Mixture(windows(400), {"a": 1.0}, seed=1).numbers(np.arange(3500))
     assert whole[whole < 99].tolist() == alone[: int((whole < 99).sum())].tolist()
+
+
+def test_of_a_domain_with_chosen_windows_no_others_are_there() -> None:
+    whole, chosen = windows(41, 61), np.array([7, 2, 11])
+    few = Windows(whole.domains, CONTEXT, chosen={1: chosen})
+    assert len(few) == 10 + 3
+    assert torch.equal(few.gather(np.arange(13)), whole.gather(np.concatenate([np.arange(10), 10 + chosen])))
+    numbers = Mixture(few, {"a": 0.5, "b": 0.5}, seed=0).numbers(np.arange(12))
+    assert sorted(numbers[numbers >= 10].tolist()) == [10, 10, 11, 11, 12, 12]  # two epochs of three windows
+
+
+def test_another_order_of_one_seed_has_the_same_shares_and_other_windows() -> None:
+    shares, cut = {"a": 0.7, "b": 0.3}, windows(400, 90)
+    first, again, other = (Mixture(cut, shares, seed=1, order=order).numbers(np.arange(500)) for order in (0, 0, 1))
+    assert first.tolist() == again.tolist()
+    assert (first < 99).tolist() == (other < 99).tolist()
+    assert np.mean(first == other) < 0.2

@@ -1,16 +1,19 @@
 """What a run is trained and scored on: domains one by one, and the first tokens of a domain."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from curselab.errors import InputError
-from trainer.run import run
-from trainer.spec import DomainShare, EvaluationSpec, RunSpec, TrainingSpec
+from trainer.run import run, run_in_folder
+from trainer.spec import DomainShare, EvaluationSpec, RunSpec, StartSpec, TrainingSpec
 from trainer.stream import make_stream
 from trainer.text import PreparedText, prepare_text
-from trainer.text_spec import LanguagesText, TextSpec
+from trainer.text_spec import FactsText, LanguagesText, SeveralText, TextSpec
 from trainer.training import RunResult, prepare
 
 TWO = TextSpec(source=LanguagesText(families=1, languages_per_family=2, bytes_per_language=40_000))
@@ -103,3 +106,33 @@ def test_a_domain_that_is_not_there_or_too_short_is_named(two: PreparedText, tra
         trained(training=mixed(DomainShare(domain=first, share=1.0, tokens=10)))
     with pytest.raises(InputError, match=r"domains: \['a', 'a'\] was given, each domain once"):
         EvaluationSpec(domains=("a", "a"))
+
+
+def test_a_continued_run_begins_where_its_base_ended_on_text_and_on_questions(spec, tmp_path: Path) -> None:
+    facts = FactsText(clans=4, members=2, bytes_per_domain=30_000)
+    chosen = TextSpec(source=SeveralText(sources=(facts, replace(TWO.source, languages_per_family=1))))
+    text = prepare_text(chosen, tmp_path / chosen.text_id)
+    evaluation = EvaluationSpec(tokens=2048, domains=("f0l0", "told"), every_step_until=2, questions=64)
+    old = mixed(DomainShare(domain="f0l0", share=0.5), DomainShare(domain="asked", share=0.5))
+    new = mixed(DomainShare(domain="told", share=1.0, tokens=2048, selection="lowest_perplexity"))
+    base = spec(text=chosen, training=old, evaluation=evaluation, keep_weights=True, keep_optimizer=True)
+    go_on = {"text": chosen, "training": new, "evaluation": evaluation, "start": StartSpec(base=base.run_id, optimizer="kept")}
+    for one in (base, spec(**go_on)):
+        run_in_folder(one, sweep="scaling", stage="run", runs=tmp_path, text=text)
+    before, after = (read_metrics(tmp_path / one.run_id) for one in (base, spec(**go_on)))
+    scored = ["loss_nats_per_token", "accuracy_share", "answer_nats"]
+    ends = {key: value for key, value in before.items() if key[0] == 20 and key[3] in scored}
+    assert len(ends) == 6  # two losses, and questions of two groups
+    assert ends == {(20, *key[1:]): value for key, value in after.items() if key[0] == 0 and key[3] in scored}
+    # the rate that the base ended with stands before the first step
+    assert after[0, "train", "all", "learning_rate"] == before[20, "train", "all", "learning_rate"]
+    assert (0, "train", "all", "learning_rate") not in before
+    summary = json.loads((tmp_path / spec(**go_on).run_id / "summary.json").read_text())
+    assert summary["mixture"] == "told 1 of 2048 lowest_perplexity"
+
+
+def read_metrics(folder: Path) -> dict[tuple[int, str, str, str], float]:
+    rows = pq.read_table(folder / "metrics.parquet").to_pylist()
+    found = {(row["step"], row["split"], row["domain"], row["metric"]): row["value"] for row in rows}
+    assert len(found) == len(rows)  # the key of the table
+    return found

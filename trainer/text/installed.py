@@ -1,8 +1,9 @@
 """Text that every installation already has: docstrings and source of Python's standard library and of the dependencies.
 
 One document a file. Domain ``prose`` holds the docstrings, domain ``code`` the source without docstrings and comments as
-`ast.unparse` writes it, so layout is uniform and the result always parses. A file has one key in both domains: the docstrings
-and the code of a module never meet across a split.
+`ast.unparse` writes it, so layout is uniform and the result always parses. Domain ``comments`` holds the comments that have
+lines of their own: prose too, written for other readers. A file has one key in all domains: the docstrings and the code of a
+module never meet across a split.
 
 The text depends on the Python version and the versions of `DISTRIBUTIONS`, and on nothing else of the machine: files come in
 the order of the sha256 of their name, so that the first bytes are a fair sample of all, and files that installers or build
@@ -11,9 +12,11 @@ machines write are left out. A Python that a Linux distribution has patched may 
 
 import ast
 import hashlib
+import io
 import os
 import platform
 import sysconfig
+import tokenize
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -59,7 +62,7 @@ _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def documents(source: InstalledText) -> Iterator[Document]:
-    """Documents of one domain after the other, without repeated docstrings (``prose``) or files (``code``).
+    """Documents of one domain after the other, without repeated docstrings, comments or files (``code``).
 
     Raises
     ------
@@ -77,7 +80,7 @@ def versions() -> dict[str, str]:
 
 
 def _domain(domain: str, files: list[tuple[str, Path]]) -> Iterator[Document]:
-    pieces_of = {"prose": _docstrings, "code": _bare_code}[domain]
+    pieces_of = {"prose": _docstrings, "code": _bare_code, "comments": _comments}[domain]
     seen: set[bytes] = set()
     for name, path in files:
         fresh = []
@@ -111,6 +114,23 @@ def _bare_code(source: bytes) -> list[str]:
         return [ast.unparse(tree)]
     except RecursionError:  # expressions of a thousand terms, in generated tables
         return []
+
+
+def _comments(source: bytes) -> list[str]:
+    """Comments of a module on lines of their own, neighbouring lines as one, without their ``#``; none of a broken file."""
+    blocks: list[list[str]] = []
+    last = -1
+    try:
+        for token in tokenize.tokenize(io.BytesIO(source).readline):
+            (row, column), text = token.start, token.string
+            if token.type == tokenize.COMMENT and not token.line[:column].strip():
+                if row != last + 1:
+                    blocks.append([])
+                blocks[-1].append(text.lstrip("#").strip())
+                last = row
+    except (SyntaxError, ValueError, tokenize.TokenError):
+        return []
+    return ["\n".join(block) for block in blocks]
 
 
 def _parsed(source: bytes) -> ast.Module:

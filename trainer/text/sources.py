@@ -1,15 +1,23 @@
-"""The four text sources behind one door."""
+"""The text sources behind one door."""
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from trainer.strict import canonical_json
-from trainer.text import files, hub, installed, languages
+from trainer.text import facts, files, hub, installed, languages
 from trainer.text.document import Document
-from trainer.text_spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec
-
-Source = InstalledText | FilesText | LanguagesText | HuggingFaceText
+from trainer.text_spec import (
+    FactsText,
+    FilesText,
+    HuggingFaceText,
+    InstalledText,
+    LanguagesText,
+    SeveralText,
+    Source,
+    TextSpec,
+)
 
 
 def documents(source: Source) -> Iterator[Document]:
@@ -23,16 +31,26 @@ def documents(source: Source) -> Iterator[Document]:
             return languages.documents(source)
         case HuggingFaceText():
             return hub.documents(source)
+        case FactsText():
+            return facts.documents(source)
+        case SeveralText():
+            return chain.from_iterable(map(documents, source.sources))
+
+
+def sources(source: Source) -> tuple[Source, ...]:
+    """The sources that a source is made of: itself, or those of ``several``."""
+    return source.sources if isinstance(source, SeveralText) else (source,)
 
 
 def versions(source: Source) -> dict[str, str]:
     """Versions of the software whose own text ``source`` reads: none but for ``installed``."""
-    return installed.versions() if isinstance(source, InstalledText) else {}
+    return installed.versions() if any(isinstance(one, InstalledText) for one in sources(source)) else {}
 
 
 def known(source: Source) -> dict[str, dict[str, Any]]:
     """What is known exactly of each domain: of artificial languages alone (:func:`trainer.text.languages.known`)."""
-    return languages.known(source) if isinstance(source, LanguagesText) else {}
+    artificial = [one for one in sources(source) if isinstance(one, LanguagesText)]
+    return {domain: about for one in artificial for domain, about in languages.known(one).items()}
 
 
 def source_fingerprint(spec: TextSpec) -> str:
@@ -48,6 +66,7 @@ def source_fingerprint(spec: TextSpec) -> str:
     """
     digest = hashlib.sha256(canonical_json(spec).encode())
     digest.update(repr(sorted(versions(spec.source).items())).encode())
-    if isinstance(spec.source, FilesText):
-        digest.update(files.fingerprint(spec.source).encode())
+    for one in sources(spec.source):
+        if isinstance(one, FilesText):
+            digest.update(files.fingerprint(one).encode())
     return digest.hexdigest()

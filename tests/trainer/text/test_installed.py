@@ -48,7 +48,7 @@ def g():
 
 @pytest.fixture(scope="module")
 def sample():
-    return list(installed.documents(InstalledText(domains=("prose", "code"), max_bytes=300_000)))
+    return list(installed.documents(InstalledText(domains=("prose", "code", "comments"), max_bytes=300_000)))
 
 
 def test_docstrings_are_those_that_python_itself_sees():
@@ -71,10 +71,28 @@ def test_code_loses_docstrings_and_comments_and_nothing_else():
     assert "a string, no docstring" in namespace["f"].__code__.co_consts
 
 
+def test_comments_are_those_on_lines_of_their_own_as_the_tokenizer_sees_them():
+    source = b'''#!/usr/bin/env python
+#: first
+#   second
+
+x = 1  # trailing
+text = """
+# no comment
+"""
+if x:
+    # inside a block
+    pass
+'''
+    assert installed._comments(source) == ["!/usr/bin/env python\n: first\nsecond", "inside a block"]
+    assert installed._comments(b"# fine\nx = (") == []
+
+
 @pytest.mark.parametrize("broken", [b"def f(:", b"# coding: no-such-codec\n", b"x = '\xff'\n", b"x\0y", b"((" * 400])
 def test_a_file_that_does_not_decode_or_parse_is_skipped(broken):
     assert installed._docstrings(b'"""\n' + broken + b"'''") == []
     assert installed._bare_code(broken) == [""]
+    assert installed._comments(b"# lost\n" + broken) in ([], ["lost"])  # a sound list of tokens may not parse
 
 
 def test_invalid_escapes_in_other_peoples_files_raise_no_warning():
@@ -82,7 +100,7 @@ def test_invalid_escapes_in_other_peoples_files_raise_no_warning():
 
 
 def test_sample_is_real_text_of_the_asked_size_without_repeats(sample):
-    for domain in ("prose", "code"):
+    for domain in ("prose", "code", "comments"):
         texts = [document.text for document in sample if document.domain == domain]
         sizes = [len(text.encode()) for text in texts]
         assert min(sizes) >= 200
@@ -106,7 +124,7 @@ def test_keys_name_no_place_on_this_machine(sample):
 def test_same_text_in_another_process_place_and_locale(sample, tmp_path):
     program = (
         "import hashlib, json; from trainer.text_spec import InstalledText; from trainer.text import installed\n"
-        "source = InstalledText(domains=('prose', 'code'), max_bytes=300_000)\n"
+        "source = InstalledText(domains=('prose', 'code', 'comments'), max_bytes=300_000)\n"
         "print(json.dumps([d.key + ' ' + hashlib.sha256(d.text.encode()).hexdigest() for d in installed.documents(source)]))"
     )
     root = str(Path(__file__).parents[3])

@@ -7,8 +7,8 @@ import pytest
 
 from curselab.errors import InputError
 from trainer.text import installed, source_fingerprint
-from trainer.text.sources import versions
-from trainer.text_spec import FilesText, HuggingFaceText, InstalledText, LanguagesText, TextSpec
+from trainer.text.sources import documents, versions
+from trainer.text_spec import FactsText, FilesText, HuggingFaceText, InstalledText, LanguagesText, SeveralText, TextSpec
 
 
 def test_fingerprint_of_files_follows_names_sizes_and_times(tmp_path):
@@ -36,7 +36,7 @@ def test_fingerprint_of_installed_follows_the_versions(monkeypatch):
     assert source_fingerprint(spec) != first
 
 
-@pytest.mark.parametrize("source", [LanguagesText(), HuggingFaceText(name="a/b", revision="c")])
+@pytest.mark.parametrize("source", [LanguagesText(), FactsText(), HuggingFaceText(name="a/b", revision="c")])
 def test_fingerprint_of_the_others_follows_the_spec_alone(source):
     spec = TextSpec(source=source)
     assert source_fingerprint(spec) == source_fingerprint(TextSpec(source=replace(source)))
@@ -54,3 +54,24 @@ def test_versions_are_those_installed():
     assert found["python"] == platform.python_version()
     assert set(found) == {"python", *installed.DISTRIBUTIONS}
     assert versions(LanguagesText()) == {}
+
+
+def test_several_sources_are_one_text_with_the_documents_of_each_and_go_stale_with_each(tmp_path, monkeypatch):
+    (tmp_path / "deu.txt").write_text("eins\nzwei\n")
+    parts = (
+        InstalledText(domains=("code",), max_bytes=20_000),
+        FilesText(path=str(tmp_path)),
+        FactsText(clans=2, members=2, bytes_per_domain=5_000),
+    )
+    together = SeveralText(sources=parts)
+    assert list(documents(together)) == [document for part in parts for document in documents(part)]
+    assert {document.domain for document in documents(together)} == {"code", "deu", "asked", "told"}
+    assert versions(together) == versions(InstalledText())
+    spec = TextSpec(source=together)
+    first = source_fingerprint(spec)
+    (tmp_path / "deu.txt").write_text("eins\nzwei\ndrei\n")
+    longer = source_fingerprint(spec)
+    monkeypatch.setattr(platform, "python_version", lambda: "3.99.0")
+    assert len({first, longer, source_fingerprint(spec)}) == 3
+    with pytest.raises(InputError, match="sources: .* one source or more"):
+        SeveralText(sources=())
