@@ -13,6 +13,7 @@ always holds the number.
 A stage with ``teachers: STAGE`` is also multiplied by the runs of that stage: each of them teaches once. With ``bases: STAGE``
 each of them is started from once; with ``pruned: true`` beside it, it is first cut down to ``size``, where it is larger. With
 ``taught_by_base: true`` a run learns from the run that it starts from; with both bases and teachers, from every other one.
+With ``paired: true`` a run starts from bases of its own seed and shape alone.
 Axes ``teachers`` and ``bases`` of a grid keep those of the named sizes.
 """
 
@@ -78,6 +79,8 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
             if plan.get("taught_by_base"):
                 mappings = (_merged(each, {"objective": {"teacher": each["start"]["base"]}}) for each in mappings)
             specs = [RunSpec.from_mapping(each, where=place) for each in mappings]
+            if plan.get("paired"):
+                specs = [spec for spec in specs if _is_pair(spec, known[spec.start.base])]
             own = NEEDED.keys() <= plan.keys()  # those are of another stage, if of any
             runs[stage] = [
                 PlannedRun(sweep, stage, spec) for spec in specs if not own or spec.objective.teacher != spec.start.base
@@ -118,6 +121,10 @@ def _mappings(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[dic
             _assign(mapping, "training.tokens", _tokens(mapping, ratio, where), where)
         _set_learning_rate(mapping, factor, where)
         yield mapping
+
+
+def _is_pair(spec: RunSpec, base: RunSpec) -> bool:
+    return spec.seed == base.seed and spec.model == base.model
 
 
 def _cut_out(mappings: Iterable[dict[str, Any]], bases: Mapping[str, RunSpec], where: str) -> Iterator[dict[str, Any]]:

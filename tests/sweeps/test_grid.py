@@ -206,3 +206,17 @@ def test_a_grid_keeps_bases_and_teachers_of_the_sizes_that_it_names() -> None:
             expand("capacity_gap", {**stages, "crossed": {**axes, **axis}}, overrides={}, where="test")
     with pytest.raises(InputError, match=r"plain.bases: stage plain has no bases"):
         expand("capacity_gap", {"plain": {**axes, "bases": ["6k"]}}, overrides={}, where="test")
+
+
+def test_a_paired_run_starts_from_the_base_of_its_own_seed_and_shape(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = {
+        "base": {"training": {"batch_sequences": 4}},
+        "stages": {"base": {"set": {"keep_weights": True}}, "go_on": {"bases": "base", "paired": True}},
+    }
+    monkeypatch.setattr("sweeps.grid.read_yaml", lambda path: read_yaml(path) if path.name == "sizes.yaml" else content)
+    axes = {"size": ["6k", "14k"], "training.tokens": [50_000], "seed": [0, 1, 2]}
+    runs = expand("scaling", {"base": axes, "go_on": {**axes, "seed": [1, 2]}}, overrides={}, where="test")
+    by_id = {run.run_id: run.spec for run in runs}
+    pairs = [(by_id[run.spec.start.base], run.spec) for run in runs if run.stage == "go_on"]
+    assert len(pairs) == 4
+    assert all((base.seed, base.model) == (spec.seed, spec.model) for base, spec in pairs)
