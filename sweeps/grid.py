@@ -15,6 +15,8 @@ each of them is started from once; with ``pruned: true`` beside it, it is first 
 ``taught_by_base: true`` a run learns from the run that it starts from; with both bases and teachers, from every other one.
 With ``paired: true`` a run starts from bases of its own seed and shape alone.
 Axes ``teachers`` and ``bases`` of a grid keep those of the named sizes.
+
+A stage with ``adds: ARM`` trains on a target and other domains; it has the axes of :mod:`sweeps.mixtures`.
 """
 
 import copy
@@ -25,6 +27,7 @@ from functools import cache
 from typing import Any
 
 from curselab.errors import InputError
+from sweeps.mixtures import mixed
 from sweeps.registry import FOLDER, read_yaml, sweep_file
 from sweeps.rules import read_rule, scaled
 from trainer.flops import count_parameters
@@ -73,7 +76,7 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
             }
             for key in axes[stage].keys() & NEEDED.keys() - plan.keys():
                 raise InputError(f"{place}.{key}: stage {stage} has no {key} (see {sweep_file(sweep).name})")
-            mappings = _mappings(common, {**own_axes, **needed}, place)
+            mappings = _mappings(common, {**own_axes, **needed}, place, stage=plan)
             if plan.get("pruned"):
                 mappings = _cut_out(mappings, known, place)
             if plan.get("taught_by_base"):
@@ -107,7 +110,7 @@ def _needed(key: str, stage: str, there: list[PlannedRun], sizes: list[Any] | No
     return chosen
 
 
-def _mappings(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[dict[str, Any]]:
+def _mappings(common: Mapping[str, Any], axes: Axes, where: str, *, stage: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for values in itertools.product(*axes.values()):
         mapping = copy.deepcopy(dict(common))
         chosen = dict(zip(axes, values, strict=True))
@@ -115,10 +118,13 @@ def _mappings(common: Mapping[str, Any], axes: Axes, where: str) -> Iterator[dic
             mapping = _merged(mapping, _size(chosen.pop("size"), f"{where}.size"))
         ratio = chosen.pop("tokens_per_parameter", None)
         factor = chosen.pop("learning_rate_factor", None)
+        arm = {axis: chosen.pop(axis, None) for axis in ("target", "data")} if "adds" in stage else None
         for name, value in chosen.items():
             _assign(mapping, name, value, where)
         if ratio is not None:
             _assign(mapping, "training.tokens", _tokens(mapping, ratio, where), where)
+        if arm is not None:
+            mapping = _merged(mapping, mixed(stage, **arm, tokens_a_step=_tokens_a_step(mapping, where), where=where))
         _set_learning_rate(mapping, factor, where)
         yield mapping
 
@@ -152,11 +158,14 @@ def _size(name: object, where: str) -> Mapping[str, Any]:
 def _tokens(mapping: Mapping[str, Any], ratio: object, where: str) -> int:
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
         raise InputError(f"{where}.tokens_per_parameter: {ratio!r} was given, a number above 0 is needed")
-    model = _model(mapping, where)
-    training = from_mapping(TrainingSpec, {**mapping.get("training", {}), "tokens": 1}, where=f"{where}.training")
-    tokens_a_step = training.batch_sequences * model.context
+    tokens_a_step = _tokens_a_step(mapping, where)
     # non-embedding parameters do not depend on the vocabulary
-    return tokens_a_step * math.ceil(ratio * count_parameters(model, 1).non_embedding / tokens_a_step)
+    return tokens_a_step * math.ceil(ratio * count_parameters(_model(mapping, where), 1).non_embedding / tokens_a_step)
+
+
+def _tokens_a_step(mapping: Mapping[str, Any], where: str) -> int:
+    training = from_mapping(TrainingSpec, {**mapping.get("training", {}), "tokens": 1}, where=f"{where}.training")
+    return training.batch_sequences * _model(mapping, where).context
 
 
 def _set_learning_rate(mapping: dict[str, Any], factor: object, where: str) -> None:
