@@ -12,13 +12,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from analysis.laws.multilinguality_published import published_brackets, published_contrast
+from analysis.laws.multilinguality_runs import ARMS, DISSIMILAR, SIMILAR
 from curselab.errors import InputError
-from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, si, si_log_axis
+from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, note, si, si_log_axis
 
 _MOST_SIZES, _MOST_DATA = 3, 4
 _OUTSIDE = (0, (3, 2))
 _CONTROL = "alone, more passes"
-_ORDER = ("similar", "dissimilar", "null")
 _FACES = {"equivalent": "#c8c8c8", "unresolved": "white"}  # of markers; the arm's own colour where there is an effect
 _LEGEND: dict[str, Any] = {"borderpad": 0, "handletextpad": 0.2, "columnspacing": 0.8}
 _COLUMNS = ["series", "mixture", "params", "tokens", "added", "value", "lower", "upper", "verdict"]
@@ -56,20 +56,20 @@ def draw(
     Returns
     -------
     tuple of array of Axes and DataFrame
-        The axes, and what was drawn: ``series`` (run, control, gain, law, crossover, crossover law, contrast, published),
-        ``mixture``, ``params``, ``tokens``, ``added``, ``value``, ``lower``, ``upper``, ``verdict``; gains and contrasts in
-        log2 of target data, crossovers in target tokens.
+        The axes, and what was drawn: ``series`` (run, control, gain, law, crossover, crossover law, contrast, contrast of a
+        cell, likeness, published crossover, published contrast), ``mixture``, ``params``, ``tokens``, ``added``, ``value``,
+        ``lower``, ``upper``, ``verdict``; gains and contrasts in log2 of target data, crossovers in target tokens.
     """
     grid = _grid(fit)
     needed = len(grid.cells) + 2
     if ax is not None and np.size(ax) != needed:
         raise InputError(f"ax: {np.size(ax)} axes were given, {needed} are needed (gains, crossover, similarity)")
-    drawn = pd.concat([_gains(fit, grid), _crossovers(fit), _contrasts(fit)], ignore_index=True)[_COLUMNS]
+    drawn = pd.concat([_gains(fit, grid), _crossovers(fit), _similarity(fit)], ignore_index=True)[_COLUMNS]
     with nullcontext() if ax is not None else context():
         axes = _new_axes(venue, grid) if ax is None else np.ravel(np.asarray(ax, dtype=object))
         _paint_grid(fit, axes[:-2], drawn, grid)
         _paint_crossovers(fit, axes[-2], drawn)
-        _paint_contrasts(fit, axes[-1], drawn)
+        _paint_similarity(fit, axes[-1], drawn)
         if ax is None:
             columns = 2 if WIDTHS_IN[venue] < NARROW_IN else 4
             figure = axes[0].get_figure(root=True)
@@ -80,7 +80,7 @@ def draw(
 def _new_axes(venue: str, grid: _Grid) -> NDArray[Any]:
     narrow = WIDTHS_IN.get(venue, NARROW_IN) < NARROW_IN
     rows, columns = len(grid.params), len(grid.tokens)
-    top, bottom = 0.05 + rows * (0.32 if narrow else 0.23), 1.5 if narrow else 0.42
+    top, bottom = 0.05 + rows * (0.32 if narrow else 0.23), 1.6 if narrow else 0.47
     figure = new_figure(venue, aspect=0.1 + top + bottom)
     gains, others = np.ravel(np.asarray(figure.subfigures(2, 1, height_ratios=(top, bottom))))
     gains.supxlabel("added over own target data", fontsize="medium")
@@ -122,12 +122,11 @@ def _gains(fit: Any, grid: _Grid) -> pd.DataFrame:
 
 
 def _crossovers(fit: Any) -> pd.DataFrame:
-    """Crossovers at one ratio of added to target data: that with the most of them, the larger of several."""
-    found = pd.Series([round(c.ratio, 6) for c in fit.crossovers if c.tokens is not None], dtype=float)
-    if found.empty:
+    """Crossovers at one ratio of added to target data: that with the most within the data, the largest of several."""
+    found = [(round(c.ratio, 6), not c.notes) for c in fit.crossovers if c.tokens is not None]
+    if not found:
         return _frame([])
-    counts = found.value_counts()
-    ratio = float(max(counts[counts == counts.max()].index))
+    ratio = max({r for r, _ in found}, key=lambda r: (found.count((r, True)), r))
     rows: list[tuple[Any, ...]] = []
     for c in fit.crossovers:
         if np.isclose(c.ratio, ratio) and c.tokens is not None:
@@ -142,22 +141,20 @@ def _crossovers(fit: Any) -> pd.DataFrame:
     return _frame(rows)
 
 
-def _contrasts(fit: Any) -> pd.DataFrame:
+def _similarity(fit: Any) -> pd.DataFrame:
+    """Contrasts of mixtures over all cells and in each, what likeness is worth, and what is published of it."""
     rows: list[tuple[Any, ...]] = []
     for c in fit.contrasts:
-        if (c.first, c.second) == _pair(fit):
-            rows.append(("contrast", f"{c.first} - {c.second}", c.params, c.tokens, None, c.value, c.lower, c.upper, c.answer))
-    if _pair(fit) == ("similar", "dissimilar"):
-        for b in published_contrast().itertuples():
-            name = f"Chang et al., {b.size}"
-            rows.append(("published contrast", name, b.params, b.tokens, None, b.value, None, None, ""))
+        series = "contrast" if c.tokens is None else "contrast of a cell"
+        rows.append((series, f"{c.first} over {c.second}", c.params, c.tokens, None, c.value, c.lower, c.upper, c.answer))
+    for m in fit.likeness:
+        answer = "unresolved" if m.p is None or m.p > 1 - fit.level else "more" if m.value > 0 else "less"
+        rows.append(("likeness", f"{m.measure}, 1 over 0", None, None, None, m.value, m.lower, m.upper, answer))
+    if any((c.first, c.second) == (SIMILAR, DISSIMILAR) for c in fit.contrasts):
+        for b in published_contrast().to_dict("records"):
+            name = f"Chang et al., {si(b['tokens'])} tokens"
+            rows.append(("published contrast", name, b["params"], b["tokens"], None, b["value"], None, None, ""))
     return _frame(rows)
-
-
-def _pair(fit: Any) -> tuple[str, str] | None:
-    """The two mixtures that are compared: similar and dissimilar languages, else the first two."""
-    pairs = [(c.first, c.second) for c in fit.contrasts]
-    return next(iter(sorted(pairs, key=lambda pair: pair != ("similar", "dissimilar"))), None)
 
 
 def _frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
@@ -210,7 +207,7 @@ def _paint_gains(fit: Any, ax: Axes, drawn: pd.DataFrame, nothing: float) -> Non
         else:
             ax.plot(ratio * shift, found["value"], color=look["color"], linewidth=0.6)
         _marks(ax, ratio * shift, found, look, size=3)
-        ax.plot([], [], markersize=3, label=_CONTROL if name == fit.settings["matched"] else name, **look)
+        ax.plot([], [], markersize=3, label=_CONTROL if name == fit.settings["matched"] else _words(name), **look)
     for words, face in (("help or hurt", GREY), ("equivalent", "#c8c8c8"), ("unresolved", "white")):
         ax.plot([], [], linestyle="none", marker="o", markersize=3, color=GREY, markerfacecolor=face, label=words)
     ax.plot([], [], linestyle="none", label=f"censored: {100 * fit.censored:.0f} %{_lost(fit)}")
@@ -281,71 +278,61 @@ def _paint_crossovers(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
         for known, face in ((True, look["color"]), (False, "white")):
             here = mine["value"].between(*measured) == known
             ax.plot(at[here], mine["value"][here], linestyle="none", markersize=3.5, markerfacecolor=face, **look)
-    ax.text(0.02, 0.98, _crossover_remark(fit, points, published), **_corner(ax, "top"))
+    note(ax, _crossover_remark(fit, points, published))
 
 
 def _crossover_remark(fit: Any, points: pd.DataFrame, published: pd.DataFrame) -> str:
-    lines = [f"added / own: {points['added'].iloc[0] / points['tokens'].iloc[0]:.3g}", f"bars: {100 * fit.level:g} %"]
-    none = [name for name in _ordered(fit) if name not in set(points["mixture"])]
-    if none:
-        lines.append(f"none found: {', '.join(none)}")
-    if len(published):
-        lines.append("grey bars: Chang et al.")
-    return "\n".join(lines)
+    ratio = points["added"].iloc[0] / points["tokens"].iloc[0]
+    none = [_words(name) for name in _ordered(fit) if name not in set(points["mixture"])]
+    words = [f"none found: {', '.join(none)}"] if none else []
+    words += ["grey: Chang et al."] if len(published) else []
+    return f"{ratio:.3g} times own data added, bars: {100 * fit.level:g} %\n" + "; ".join(words)
 
 
-def _paint_contrasts(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
-    points, published = (drawn[drawn["series"] == name] for name in ("contrast", "published contrast"))
-    pair = _pair(fit)
-    ax.set(xlabel="target data $D$ (tokens)", ylabel="similar over dissimilar" if pair is None else " over ".join(pair))
-    if pair is None:
+def _paint_similarity(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
+    """One row a question, with the cells behind it as faint points."""
+    wanted = {"contrast": "o", "likeness": "D", "published contrast": "s"}
+    rows = drawn[drawn["series"].isin(list(wanted))].reset_index(drop=True)
+    if rows.empty:
         ax.text(0.5, 0.5, "no two mixtures", transform=ax.transAxes, ha="center", va="center", fontsize=NOTE_PT, color=GREY)
-        ax.xaxis.set_major_locator(NullLocator())
         ax.yaxis.set_major_locator(NullLocator())
+        ax.xaxis.set_major_locator(NullLocator())
         return
-    ax.axhspan(-np.log2(1 + fit.margin), np.log2(1 + fit.margin), color=GREY, alpha=0.2, linewidth=0, zorder=0)
-    cells = points.dropna(subset="tokens")
-    sizes = np.unique(cells["params"])
-    for number, N in enumerate(sizes):
-        mine = cells[cells["params"] == N]
-        look: dict[str, Any] = {"color": COLOURS[(number + 3) % len(COLOURS)], "marker": MARKERS[(number + 3) % len(MARKERS)]}
-        at = mine["tokens"] * (1 + 0.08 * (number - len(sizes) / 2))
-        ax.vlines(at, mine["lower"], mine["upper"], color=look["color"], linewidth=1)
-        _marks(ax, at, mine, look, size=3.5)
-        ax.plot([], [], label=f"$N$ = {si(N)}", markersize=3.5, linestyle="none", **look)
-    ax.plot(
-        published["tokens"],
-        published["value"],
-        linestyle="none",
-        marker="o",
-        markersize=3.5,
-        color=GREY,
-        markerfacecolor="white",
-    )
-    ends = pd.concat([points[["value", "lower", "upper"]], published[["value", "lower", "upper"]]]).to_numpy()
+    ax.axvspan(-np.log2(1 + fit.margin), np.log2(1 + fit.margin), color=GREY, alpha=0.2, linewidth=0, zorder=0)
+    cells = drawn[drawn["series"] == "contrast of a cell"]
+    for place, row in enumerate(rows.to_dict("records")):
+        ours = row["series"] != "published contrast"
+        look: dict[str, Any] = {"color": COLOURS[0] if ours else GREY, "marker": wanted[row["series"]]}
+        behind = cells.loc[cells["mixture"] == row["mixture"], "value"]
+        ax.plot(
+            behind, np.full(len(behind), place + 0.22), linestyle="none", markersize=1.8, markeredgewidth=0, alpha=0.5, **look
+        )
+        if np.isnan(row["value"]):
+            ax.text(0, place, "not identified", ha="center", va="center", fontsize=NOTE_PT, color=GREY)
+            continue
+        ax.plot([row["lower"], row["upper"]], [place, place], color=look["color"], linewidth=1)
+        face = _FACES.get(row["verdict"], look["color"]) if ours else "white"
+        ax.plot(row["value"], place, markersize=3.5, markerfacecolor=face, **look)
+    ends = drawn.loc[drawn["series"].isin(["contrast of a cell", *wanted]), ["value", "lower", "upper"]].to_numpy()
     low, high = min(float(np.nanmin(ends)), -0.1), max(float(np.nanmax(ends)), 0.1)
-    tokens = np.array([*cells["tokens"], *published["tokens"]])
-    si_log_axis(ax.xaxis, tokens.min() / 2, tokens.max() * 2)
-    # room for the remark
-    ax.set(xlim=(tokens.min() / 2, tokens.max() * 2), ylim=(low - 0.55 * (high - low), high + 0.05 * (high - low)))
-    _factor_ticks(ax.yaxis, low, high)
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, **_LEGEND)
-    ax.text(0.02, 0.02, _contrast_remark(fit, len(published) > 0), **_corner(ax, "bottom"))
+    ax.set(xlim=(low - 0.05 * (high - low), high + 0.05 * (high - low)), ylim=(len(rows) - 0.4, -0.6))
+    ax.set_xlabel("ratio of equivalent data")
+    _factor_ticks(ax.xaxis, low, high)
+    ax.yaxis.set_major_locator(FixedLocator(list(range(len(rows)))))
+    ax.set_yticklabels([_broken(name) for name in rows["mixture"]], fontsize=6.5, linespacing=0.95)
 
 
-def _contrast_remark(fit: Any, published: bool) -> str:
-    lines = []
-    for c in fit.contrasts:
-        if c.tokens is None:
-            ends = "no interval" if c.lower is None else f"{2**c.lower:.2f} to {2**c.upper:.2f}"
-            lines.append(f"{c.first} over {c.second}: {2**c.value:.2f} ({ends}), {c.answer}")
-    if published:
-        lines.append("grey, hollow: Chang et al., second hand")
-    return "\n".join(lines)
+def _broken(label: str) -> str:
+    """A label in two lines, for rows that stand in little room."""
+    words = _words(label)
+    for mark in (" over ", ", "):
+        if mark in words and "1 over" not in words:
+            return words.replace(mark, f"{mark.rstrip()}\n", 1)
+    return words.replace(", ", ",\n", 1)
 
 
-def _corner(ax: Axes, side: str) -> dict[str, Any]:
-    return {"transform": ax.transAxes, "ha": "left", "va": side, "fontsize": NOTE_PT, "color": GREY}
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _look(fit: Any, mixture: str) -> dict[str, Any]:
@@ -357,4 +344,5 @@ def _look(fit: Any, mixture: str) -> dict[str, Any]:
 
 
 def _ordered(fit: Any) -> list[str]:
-    return sorted(fit.mixtures, key=(*_ORDER, *fit.mixtures).index)
+    """Mixtures in the order of what is expected of them."""
+    return sorted(fit.mixtures, key=(*ARMS, *fit.mixtures).index)

@@ -22,7 +22,7 @@ then one of optimisation; parallel text leaks where its split is not by passage;
 not be carried upward.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,15 +34,19 @@ from analysis.laws.multilinguality_compare import HeldOut, compare_forms
 from analysis.laws.multilinguality_contrast import contrast_mixtures, contrast_sizes
 from analysis.laws.multilinguality_crossover import MIN_LANGUAGES, Crossover
 from analysis.laws.multilinguality_curves import Curves
+from analysis.laws.multilinguality_excess import excess_loss
 from analysis.laws.multilinguality_gain import Gains, fit_all_curves, measure, run_gains
+from analysis.laws.multilinguality_kinship import explain, likeness
 from analysis.laws.multilinguality_matched import over_matched
 from analysis.laws.multilinguality_partition import partition
 from analysis.laws.multilinguality_result import MultilingualityFit
-from analysis.laws.multilinguality_runs import MATCHED, read_arms
-from analysis.laws.multilinguality_table import Table, read_table
+from analysis.laws.multilinguality_runs import ENTROPY, MATCHED, MEASURES, read_arms
+from analysis.laws.multilinguality_table import ALONE, Table, read_table
 from analysis.laws.multilinguality_transfer import MixtureLaw, cells_of, fit_mixture
 from analysis.laws.multilinguality_verdict import MARGIN, judge, judge_each
 from curselab.errors import InputError
+
+_SIZES = 4  # of monolingual data, for a curve with a floor
 
 __all__ = ["MATCHED", "MultilingualityFit", "fit_multilinguality", "fit_runs"]
 
@@ -57,6 +61,8 @@ def fit_multilinguality(
     loss: str = "loss_nats_per_token",
     mixture: str | None = None,
     seen: str | None = None,
+    similarity: Sequence[str] = (),
+    entropy: str | None = None,
     matched: str = MATCHED,
     form: str = "auto",
     bootstrap: int = 1000,
@@ -78,6 +84,10 @@ def fit_multilinguality(
         Column that names what was added, such as similar or dissimilar languages; left out, it is one thing.
     seen : str, optional
         Column of the target tokens with their repeats; left out, each is seen once.
+    similarity : sequence of str
+        Columns of the mean similarity of the added languages to the target; larger is more alike.
+    entropy : str, optional
+        Column of the target's known entropy rate, in the unit of the loss.
     matched : str
         Mixture of the compute-matched baseline: own text repeated in place of the added tokens.
     form : str
@@ -110,26 +120,26 @@ def fit_multilinguality(
     require_columns(data)
     names = {"language": language, "params": params, "tokens": tokens, "added": added, "loss": loss}
     table = read_table(data, **names, mixture=mixture, seed="seed" if "seed" in data.columns else None, seen=seen)
+    known = _by_language(data, names, mixture, [*similarity, *([entropy] if entropy else [])])
     rng = np.random.default_rng(seed)
     curves = fit_all_curves(table, form=form)
     gains = measure(table, curves, draws=bootstrap, rng=rng)
     baseline = (gains.cells["mixture"] == matched).to_numpy()
     own, alone = gains.take(~baseline), gains.take(baseline)
     over = over_matched(own, alone)
-    options = {"level": level, "margin": margin}
-    several = len(table.languages) > 1
     laws, comparison, crossovers = _laws(table, matched, level=level, rng=rng)
     return MultilingualityFit(
         languages=table.languages,
         mixtures=tuple(name for name in table.mixtures if name != matched),
         curves=tuple(curves.values()),
         runs=tuple(run_gains(table, curves)),
-        verdicts=tuple(judge(own, over, rng=rng, **options)) if several else (),
-        by_language=tuple(judge_each(own, over, **options)),
-        controls=tuple(judge(alone, None, rng=rng, **options) if several else judge_each(alone, None, **options)),
-        contrasts=tuple(contrast_mixtures(own, rng=rng, **options)) if several else (),
-        slopes=tuple(contrast_sizes(own, rng=rng, **options)) if several else (),
+        **_judged(own, alone, over, level=level, margin=margin, rng=rng),
         partition=tuple(partition(own, level=level)),
+        likeness=tuple(likeness(own, known, similarity, level=level)),
+        explained=tuple(explain(own, known, similarity, level=level)),
+        excess=()
+        if entropy is None
+        else tuple(excess_loss(table.runs, known.groupby("language")[entropy].mean(), level=level)),
         comparison=tuple(comparison),
         laws=tuple(laws),
         crossovers=tuple(crossovers),
@@ -149,8 +159,38 @@ def fit_multilinguality(
 
 def fit_runs(runs: pd.DataFrame, **options: Any) -> MultilingualityFit:
     """Fit the table ``runs`` of the workflow, with the columns of results/contract.yaml (:func:`read_arms`)."""
-    columns = {"params": "params", "added": "added", "loss": "loss", "mixture": "mixture", "seen": "seen"}
-    return fit_multilinguality(read_arms(runs), **columns | options)
+    arms = read_arms(runs)
+    columns: dict[str, Any] = {name: name for name in ("params", "added", "loss", "mixture", "seen")}
+    columns |= {
+        "similarity": tuple(name for name in MEASURES if name in arms),
+        "entropy": ENTROPY if ENTROPY in arms else None,
+    }
+    return fit_multilinguality(arms, **columns | options)
+
+
+def _by_language(data: pd.DataFrame, names: Mapping[str, str], mixture: str | None, columns: Sequence[str]) -> pd.DataFrame:
+    """Means of some columns, one row a language and mixture."""
+    require_columns(data, *columns)
+    frame = pd.DataFrame({name: pd.to_numeric(data[name], errors="coerce") for name in columns}, index=data.index)
+    alone = pd.to_numeric(data[names["added"]], errors="coerce") == 0
+    frame["language"] = data[names["language"]].astype(str)
+    frame["mixture"] = "added" if mixture is None else data[mixture].astype(str).where(~alone, ALONE)
+    return frame.groupby(["language", "mixture"], as_index=False).mean()
+
+
+def _judged(
+    own: Gains, alone: Gains, over: Gains | None, *, level: float, margin: float, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Verdicts and contrasts: of the mean over languages, where there are several, and of each."""
+    options: dict[str, float] = {"level": level, "margin": margin}
+    several = len(own.languages) > 1
+    return {
+        "verdicts": tuple(judge(own, over, rng=rng, **options)) if several else (),
+        "by_language": tuple(judge_each(own, over, **options)),
+        "controls": tuple(judge(alone, None, rng=rng, **options) if several else judge_each(alone, None, **options)),
+        "contrasts": tuple(contrast_mixtures(own, rng=rng, **options)) if several else (),
+        "slopes": tuple(contrast_sizes(own, rng=rng, **options)) if several else (),
+    }
 
 
 def _laws(
@@ -179,6 +219,13 @@ def _doubts(table: Table, curves: Mapping[float, Curves], over: Gains | None) ->
     if len(table.languages) < MIN_LANGUAGES:
         notes.append(
             Note("few_languages", f"{len(table.languages)} languages: intervals of the law hold for these, not for others")
+        )
+    sizes = table.cells[table.cells["mixture"] == ALONE].groupby("params")["tokens"].nunique()
+    if sizes.min() < _SIZES:
+        notes.append(
+            Note(
+                "few_sizes", "fewer than four sizes of monolingual data: curves without a floor, whose misfit passes for gains"
+            )
         )
     if any(not curve.converged for curve in curves.values()):
         notes.append(Note("curves_not_converged", "the pooled curves of a size had not settled when the search ended"))

@@ -22,13 +22,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.fitting.equivalence import answers
-from analysis.laws.multilinguality_gain import KEY, Gains
+from analysis.laws.multilinguality_gain import Gains
+from analysis.laws.multilinguality_runs import ARMS
 from analysis.laws.multilinguality_verdict import mean_effects, pick_languages
 
 Vector = NDArray[np.float64]
 
 WORDS = {"up": "more", "down": "less", "equivalent": "equivalent", "unresolved": "unresolved"}
-_LAST = ("similar", "dissimilar", "null")  # the first of a pair is the one of which more is expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class _Draft:
 
 
 def contrast_mixtures(gains: Gains, *, level: float, margin: float, rng: np.random.Generator) -> list[Contrast]:
-    """Compare every two mixtures at each size of model and of target data, and over all of them.
+    """Compare every two mixtures at each size of model and of target data, and over all; less is expected of the second.
 
     Parameters
     ----------
@@ -85,7 +85,8 @@ def contrast_mixtures(gains: Gains, *, level: float, margin: float, rng: np.rand
     """
     drafts: list[_Draft] = []
     for first, second in combinations(sorted(set(gains.cells["mixture"]), key=_order), 2):
-        difference = _difference(gains, first, second)
+        less = gains.difference(first, second)
+        difference = less.cells, less.point, less.draws
         for by in (["params", "tokens"], []):
             drafts += _averages(difference, first, second, by)
     return _judged(drafts, gains, level=level, margin=margin, rng=rng)
@@ -102,16 +103,6 @@ def contrast_sizes(gains: Gains, *, level: float, margin: float, rng: np.random.
 
 
 _Part = tuple[pd.DataFrame, Vector, Vector]  # cells, and their point and draws
-
-
-def _difference(gains: Gains, first: str, second: str) -> _Part:
-    """First less second, in the cells that both have."""
-    a, b = (gains.take((gains.cells["mixture"] == name).to_numpy()) for name in (first, second))
-    key = KEY[1:]
-    place = {tuple(row): i for i, row in enumerate(b.cells[key].to_numpy().tolist())}
-    rows = np.array([place.get(tuple(row), -1) for row in a.cells[key].to_numpy().tolist()], dtype=np.intp)
-    less = a.less(b, rows).take(rows >= 0)
-    return less.cells, less.point, less.draws
 
 
 def _slopes(gains: Gains) -> _Part:
@@ -182,7 +173,7 @@ def _judged(drafts: list[_Draft], gains: Gains, *, level: float, margin: float, 
 
 
 def _order(mixture: str) -> tuple[int, str]:
-    return (_LAST.index(mixture) if mixture in _LAST else -1), mixture
+    return (ARMS.index(mixture) if mixture in ARMS else -1), mixture
 
 
 def _number(value: float) -> float | None:

@@ -92,6 +92,13 @@ class Gains:
             fall_error=np.where(kept, self.fall_error, np.hypot(self.noise, of_other(other.noise))),
         )
 
+    def difference(self, first: str, second: str) -> "Gains":
+        """Gains of one mixture above those of another, in the cells that both have."""
+        a, b = (self.take((self.cells["mixture"] == name).to_numpy()) for name in (first, second))
+        place = {tuple(row): i for i, row in enumerate(b.cells[KEY[1:]].to_numpy().tolist())}
+        rows = np.array([place.get(tuple(row), -1) for row in a.cells[KEY[1:]].to_numpy().tolist()], dtype=np.intp)
+        return a.less(b, rows).take(rows >= 0)
+
     def take(self, rows: NDArray[np.bool_]) -> "Gains":
         """Some of the cells."""
         arrays = {

@@ -12,7 +12,9 @@ from analysis.laws.multilinguality_compare import HeldOut
 from analysis.laws.multilinguality_contrast import Contrast
 from analysis.laws.multilinguality_crossover import Crossover
 from analysis.laws.multilinguality_curves import Curves
+from analysis.laws.multilinguality_excess import Excess
 from analysis.laws.multilinguality_gain import RunGain
+from analysis.laws.multilinguality_kinship import Explained, Likeness
 from analysis.laws.multilinguality_partition import Share
 from analysis.laws.multilinguality_transfer import MixtureLaw
 from analysis.laws.multilinguality_verdict import Verdict, verdict_frame
@@ -40,6 +42,12 @@ class MultilingualityFit:
     slopes: tuple[Contrast, ...]
     """Of each mixture's gain, per doubling of the model."""
     partition: tuple[Share, ...]
+    likeness: tuple[Likeness, ...]
+    """What a similarity of 1 above 0 is worth, one measure at fixed others; none without measures."""
+    explained: tuple[Explained, ...]
+    """Shares of the variance of gains by measures of similarity, as in the paper."""
+    excess: tuple[Excess, ...]
+    """Loss above the known entropy; none where it is not known."""
     comparison: tuple[HeldOut, ...]
     laws: tuple[MixtureLaw, ...]
     crossovers: tuple[Crossover, ...]
@@ -83,6 +91,18 @@ class MultilingualityFit:
     def partition_frame(self) -> pd.DataFrame:
         """One row a source of the spread of the gains."""
         return pd.DataFrame([to_plain(row) for row in self.partition])
+
+    def similarity_frame(self) -> pd.DataFrame:
+        """One row a measure of similarity, with what it is worth at fixed others."""
+        return pd.DataFrame([to_plain(row) for row in self.likeness])
+
+    def explained_frame(self) -> pd.DataFrame:
+        """One row a subset of the measures, with the share of the variance that it explains."""
+        return pd.DataFrame([to_plain(row) for row in self.explained])
+
+    def excess_frame(self) -> pd.DataFrame:
+        """One row a cell, with its loss above the known entropy."""
+        return pd.DataFrame([to_plain(row) for row in self.excess])
 
     def law_of(self, mixture: str | None = None) -> MixtureLaw:
         """Return the law of a mixture; of the only one where none is named.
@@ -136,6 +156,9 @@ class MultilingualityFit:
             if row.tokens is None:
                 name = f"{row.first} less {row.second}" if row.second else f"{row.first}, per doubling of N"
                 lines.append(f"{name}: {row.answer}, {_ends(row.value, row.lower, row.upper)} over {row.n_cells} cells")
+        for measure in self.likeness:
+            known = None if measure.value is None else _ends(measure.value, measure.lower, measure.upper)
+            lines.append(f"{measure.measure} of 1 over 0, others fixed: {known or f'not identified, {measure.reason}'}")
         if self.partition:
             lines.append("variance of gains: " + ", ".join(f"{s.source} {s.share:.0%}" for s in self.partition))
         for mixture in self.mixtures:

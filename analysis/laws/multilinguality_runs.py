@@ -5,12 +5,12 @@ stage                 its runs are
 ====================  ==============================================================================
 matched               the target alone, with more passes over its own text, at the compute of a mixture
 capacity              of the arm that adds the same languages to this target, at other sizes
-any other             an arm of the stage's name, such as similar, dissimilar or null
+any other             an arm of the stage's name, such as similar, dissimilar or null_language
 ====================  ==============================================================================
 
 A run of the target alone is monolingual in every stage but ``matched``. Added tokens are the training tokens that are not of
-the target. Shares of a mixture come in whole sequences and are written with six digits, so runs of one size, of as much target
-data and as many tokens in all have added the same: the median.
+the target; a share of whole tokens may be off by one, so runs of one size, of as much target data and as many tokens in all
+have added the same: the median.
 """
 
 import re
@@ -24,10 +24,16 @@ from curselab.errors import InputError
 MATCHED = "matched"
 """Name of the arm of a target with more passes over its own text, at the compute of as many added tokens."""
 CAPACITY = "capacity"
+SIMILAR, DISSIMILAR, NULL = ARMS = ("similar", "dissimilar", "null_language")
+"""Arms of added languages, the one of which most is expected first."""
+MEASURES = ("syntax_similarity", "lexical_similarity")
+"""Likeness of the added languages to the target, where it is known exactly: of artificial languages."""
+ENTROPY = "entropy"
 ALL = "all"  # as the contract calls all domains together
 
 _NEEDED = ("stage", "domain", "domain_tokens", "domain_unique_tokens", "mixture", "tokens", "params_non_embedding", "seed")
-_PART = re.compile(r"(?P<domain>.+) [\d.e+-]+(?: of \d+)?")
+_PART = re.compile(r"(?P<domain>.+?) [\d.e+-]+(?: of \d+)?(?: [a-z_]+)?")
+_KNOWN = {"domain_entropy_bits_per_byte": ENTROPY, "added_syntax_distance": MEASURES[0], "added_lexical_jaccard": MEASURES[1]}
 _SAME = ["params", "tokens", "total"]  # runs that have added the same
 
 
@@ -45,7 +51,8 @@ def read_arms(runs: pd.DataFrame, *, loss: str = "loss_bits_per_byte") -> pd.Dat
     -------
     pandas.DataFrame
         ``language``, ``mixture`` (the arm), ``params``, ``tokens`` (different ones of the target), ``seen`` (with repeats),
-        ``added``, ``others`` (added languages, joined by +), ``seed``, ``status``, ``loss``; in the order of ``runs``.
+        ``added``, ``others`` (added languages, joined by +), ``seed``, ``status``, ``loss``; in the order of ``runs``. Of
+        artificial languages their entropy rate and likeness, too (:data:`ENTROPY`, :data:`MEASURES`).
 
     Raises
     ------
@@ -71,8 +78,11 @@ def read_arms(runs: pd.DataFrame, *, loss: str = "loss_bits_per_byte") -> pd.Dat
             "loss": runs[loss].to_numpy(dtype=float, na_value=np.nan),
         }
     )
-    arms = arms.assign(mixture=_arm(arms), added=_added(arms))
-    return arms.drop(columns="total")
+    arms = arms.assign(mixture=_arm(arms), added=_added(arms)).drop(columns="total")
+    known = {ours: runs[name].to_numpy(dtype=float, na_value=np.nan) for name, ours in _KNOWN.items() if name in runs.columns}
+    if MEASURES[0] in known:
+        known[MEASURES[0]] = 1 - known[MEASURES[0]]
+    return arms.assign(**{name: values for name, values in known.items() if np.isfinite(values).any()})
 
 
 def _others(mixture: object, target: str) -> str:

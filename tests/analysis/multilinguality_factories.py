@@ -15,8 +15,12 @@ TRUTH = HelpThenHurt(E=1.2, A=2e5**0.35, B=1.5 * 2e5**0.3, alpha=0.35, beta=0.3,
 ARMS = {
     "similar": TRUTH,
     "dissimilar": replace(TRUTH, gain=0.4),
-    "null": replace(TRUTH, gain=0.0),
+    "null_language": replace(TRUTH, gain=0.0),
 }
+KINSHIPS = ((0.0, 0.0), (0.9, 0.0), (0.0, 0.75), (0.9, 0.75))
+"""Syntactic and lexical similarity of the languages that are similar to a target, by turns over the targets."""
+OF_SYNTAX, OF_LEXICON = 0.4, 0.2
+"""What the added data are worth more, as ``gain``, by a similarity of 1."""
 NOTHING = dict.fromkeys(ARMS, replace(TRUTH, gain=0.0, cost=0.0))
 """Added languages of which nothing follows."""
 EPOCHS = 20
@@ -39,19 +43,26 @@ def multilinguality_runs(
     spread: float = 0.1,
     matched: Callable[[float], float] | None = passes,
     ladder: tuple[int, ...] = (),
+    artificial: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Draw runs of every arm; each language has its own E, A and B, the same in every arm.
 
     ``noise`` is the standard deviation of ln L of one run, ``spread`` that of ln E, ln A and ln B. Sizes of ``ladder`` are run
-    by the stage ``capacity``, alone and with the languages of ``similar``.
+    by the stage ``capacity``, alone and with the languages of ``similar``. ``artificial`` languages have a known entropy, and
+    their similar ones are as alike as ``KINSHIPS`` says, all others not at all.
     """
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for number in range(languages):
         language, scales = f"l{number:02}", np.exp(spread * rng.standard_normal(3))
         own = {name: _scaled(law, scales) for name, law in arms.items()}
-        alone = next(iter(own.values()))
+        alone, known = next(iter(own.values())), {}
+        if artificial:
+            syntax, lexicon = KINSHIPS[number % len(KINSHIPS)]
+            least = own["dissimilar"].gain
+            own["similar"] = replace(own["similar"], gain=least + OF_SYNTAX * syntax + OF_LEXICON * lexicon)
+            known = {"domain_entropy_bits_per_byte": alone.E / np.log(2), "kinship": (1 - syntax, lexicon)}
         for N in (*sizes, *ladder):
             for D in tokens:
                 cells = [("monolingual", 0, float(alone.loss(N, D, 0)))]
@@ -66,12 +77,22 @@ def multilinguality_runs(
                     for one in range(seeds):
                         nats = float(loss * np.exp(noise * rng.standard_normal()))
                         rows.append(_row(len(rows), language, stage, N, D, M, one, nats, capacity=N in ladder))
+                        rows[-1] |= _known(stage, known)
     return frame(rows)
 
 
 def _scaled(law: HelpThenHurt, scales: np.ndarray) -> HelpThenHurt:
     e, a, b = scales.tolist()
     return replace(law, E=law.E * e, A=law.A * a, B=law.B * b)
+
+
+def _known(stage: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Columns on artificial languages: nothing is known of the likeness of a null language, or without added ones."""
+    if not known or stage not in ("similar", "dissimilar"):
+        return {"domain_entropy_bits_per_byte": known["domain_entropy_bits_per_byte"]} if known else {}
+    distance, overlap = known["kinship"] if stage == "similar" else (1.0, 0.0)
+    entropy = known["domain_entropy_bits_per_byte"]
+    return {"domain_entropy_bits_per_byte": entropy, "added_syntax_distance": distance, "added_lexical_jaccard": overlap}
 
 
 def _row(
