@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
-from analysis.laws.stability_gap import verdict_of
+from analysis.laws.stability_gap_arms import verdict_of
 from analysis.laws.stability_gap_curve import fit_curve
 from analysis.laws.stability_gap_estimates import estimates, measured
 from analysis.laws.stability_gap_log import Curve

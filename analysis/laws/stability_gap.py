@@ -25,24 +25,20 @@ under a decaying rate may be annealing, which only a control or form F4 tells ap
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from analysis.fitting.result import Note, check_level
-from analysis.fitting.seeds import Estimate
-from analysis.fitting.separable import SeparableForm
-from analysis.laws.stability_gap_curve import SMOOTH, FittedCurve, Shape, fit_curve
-from analysis.laws.stability_gap_estimates import estimates, excess, measured, speed_up
-from analysis.laws.stability_gap_forms import DIPS, NULLS, schedule_form, two_abilities
+from analysis.columns import drop_diverged
+from analysis.fitting.result import Counts, Note, check_level
+from analysis.laws.stability_gap_arms import Key, fit_arms, judge
+from analysis.laws.stability_gap_condition import baseline_ends, fit_condition
+from analysis.laws.stability_gap_curve import Shape
+from analysis.laws.stability_gap_factorial import MARGIN
 from analysis.laws.stability_gap_log import Better, Curve, read_log
-from analysis.laws.stability_gap_metrics import Metrics
-from analysis.laws.stability_gap_result import Gap, StabilityGapFit, Verdict
+from analysis.laws.stability_gap_result import StabilityGapFit
+from analysis.laws.stability_gap_runs import Condition, read_conditions
+from analysis.laws.stability_gap_sweep import StabilityGapSweep
 from curselab.errors import InputError
-
-_CORRELATED = 0.3  # of neighbouring residuals: forms are then judged on fewer evaluations than they seem
-
-Key = tuple[str, str]
 
 
 def fit_stability_gap(
@@ -114,115 +110,96 @@ def fit_stability_gap(
         raise InputError(f"tolerance: {tolerance!r} was given, 0 or more is needed")
     curves = read_log(log, value=value, better=better, columns=columns)
     _check(curves, arms={"control": control, "baseline": baseline}, splits={"domain": domain, "peak_split": peak_split})
-    fits: dict[Key, FittedCurve] = {}
-    for i, (key, curve) in enumerate(curves.items()):
-        forms, options = [*NULLS, *DIPS], {}
-        if forward_area_before is not None and curve.learning_rates is not None and better == "lower":
-            forms.append(_schedule(curve, forward_area_before))
-        if chance is not None and domain is not None and better == "higher":
-            forms.append(two_abilities())
-            options = {"domain": _domain(curves, key, domain), "offset": chance}
-        # paired arms must lose the same seeds, and noise must not be shared
-        random = [seed] if intervals == "bootstrap" else [seed, i]
-        fits[key] = fit_curve(curve, forms, shape=shape, kind=intervals, resamples=resamples, seed=random, **options)
-    metrics = {key: _measured(fits, key, tolerance, peak_split) for key in fits}
-    gaps = tuple(_gap(fits, metrics, key, control, baseline, tolerance=tolerance, level=level) for key in fits)
+    arms = fit_arms(
+        curves,
+        better=better,
+        domain=domain,
+        chance=chance,
+        peak_split=peak_split,
+        forward_area_before=forward_area_before,
+        tolerance=tolerance,
+        shape=shape,
+        intervals=intervals,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+    )
+    gaps = (judge(arms, key, control=control, baseline=baseline, is_control=key[0] == control) for key in curves)
     settings: dict[str, str | float | int] = {"value": value, "better": better, "tolerance": tolerance, "random_seed": seed}
     named = {"control": control, "baseline": baseline, "domain": domain, "peak_split": peak_split}
     return StabilityGapFit(
-        gaps=gaps, level=level, settings=settings | {role: name for role, name in named.items() if name is not None}
+        gaps=tuple(gaps), level=level, settings=settings | {role: name for role, name in named.items() if name is not None}
     )
 
 
-def _gap(
-    fits: Mapping[Key, FittedCurve],
-    metrics: Mapping[Key, Metrics],
-    key: Key,
-    control: str | None,
-    baseline: str | None,
+def fit_runs(
+    runs: pd.DataFrame,
+    metrics: pd.DataFrame,
     *,
-    tolerance: float,
-    level: float,
-) -> Gap:
-    fit, split = fits[key], key[1]
-    found = estimates(fit, metrics[key], tolerance=tolerance, level=level)
-    over, faster, notes = Estimate(None), Estimate(None), _notes(fit)
-    compared = control is not None and (control, split) in fits and key[0] != control
-    if compared and not fit.curve.same_schedule(fits[str(control), split].curve):
-        compared = False
-        notes.append(Note("other_schedule", "the control has other learning rates: nothing can be taken from it"))
-    if compared:
-        other = (str(control), split)
-        over = excess(fit, fits[other], (metrics[key].depth, metrics[other].depth), level)
-        if over.lower is None:
-            notes.append(Note("not_paired", f"arm {key[0]!r} and its control do not share their seeds"))
-    if baseline is not None and (baseline, split) in fits and key[0] != baseline:
-        faster = speed_up(fit, fits[baseline, split], level)
-    verdict = verdict_of(fit, found, over if compared else None)
-    return Gap(
-        arm=key[0],
-        split=split,
-        verdict="learning rate" if key[0] == control and verdict == "gap, no control" else verdict,
-        form=fit.form,
-        margin=fit.margin,
-        intervals=fit.kind,
-        n_seeds=len(fit.curve.seeds),
-        n_evaluations=len(fit.curve.steps),
-        budget_tokens=fit.curve.budget,
-        excess_depth=over,
-        speed_up=faster,
-        notes=tuple(notes),
-        **found,
+    window_steps: float = 100.0,
+    tolerance: float = 0.0,
+    margin: float = MARGIN,
+    level: float = 0.95,
+) -> StabilityGapSweep:
+    """Measure the gaps, ends and strategies of a sweep.
+
+    Parameters
+    ----------
+    runs, metrics : pandas.DataFrame
+        Tables of the contract; see :mod:`analysis.laws.stability_gap_runs`.
+    window_steps : float
+        Of windowed forgetting and plasticity.
+    tolerance : float
+        How far above its start a loss still counts as recovered, nats/token.
+    margin : float
+        Effects of strategies below it are as good as none, nats/token.
+    level : float
+        Of the intervals, and one less the chance of any false answer about the strategies of one outcome and condition.
+
+    Returns
+    -------
+    StabilityGapSweep
+        One ``ConditionFit`` a base, size, new text and budget.
+
+    Raises
+    ------
+    InputError
+        The tables are no continual pre-training; see ``read_conditions``.
+    """
+    level = check_level(level)
+    conditions = sorted(read_conditions(runs, metrics), key=lambda c: c.tokens)
+    baselines = baseline_ends(conditions)
+    options = {"window_steps": window_steps, "tolerance": tolerance, "margin": margin, "level": level}
+    fitted = tuple(fit_condition(c, baselines=baselines, **options) for c in conditions)
+    alive, n_diverged = drop_diverged(runs)
+    return StabilityGapSweep(
+        conditions=fitted,
+        level=level,
+        counts=Counts(
+            n_runs=len(alive),
+            n_diverged=n_diverged,
+            n_clusters=len(fitted),
+            n_seeds=max(c.log["seed"].nunique() for c in conditions),
+        ),
+        warnings=tuple(note for c in conditions for note in _doubts(c)),
+        settings={"window_steps": window_steps, "tolerance": tolerance, "margin": margin},
     )
 
 
-def verdict_of(fit: FittedCurve, found: Mapping[str, Estimate], over: Estimate | None = None) -> Verdict:
-    """Word for a curve, from its estimates and its excess over the control, where there is one."""
-    if not _above_zero(found["depth"]):
-        return "none found"
-    if not (fit.dips and _above_zero(found["gap_index"])):
-        return "forgetting"
-    if over is None:
-        return "gap, no control"
-    return "gap" if _above_zero(over) else "learning rate"
-
-
-def _above_zero(estimate: Estimate) -> bool:
-    return estimate.lower is not None and estimate.lower > 0
-
-
-def _notes(fit: FittedCurve) -> list[Note]:
-    notes = []
-    if fit.kind == "noise":
-        notes.append(Note("one_run", "too few seeds: the intervals say nothing of what another seed would give"))
-    if fit.form == SMOOTH and fit.misfit:
-        notes.append(Note("no_form_fits", "no form fits: a smoothing spline was measured"))
-    elif fit.correlation > _CORRELATED:
-        text = f"neighbouring evaluations are off together ({fit.correlation:.2f}): forms are judged on fewer than there are"
-        notes.append(Note("correlated", text))
-    if fit.dips and fit.early < 1 / 3:
-        notes.append(Note("sparse", f"{fit.early:.0%} of the evaluations lie before the minimum, a third is needed"))
+def _doubts(condition: Condition) -> list[Note]:
+    """What makes arms of a condition hard to compare."""
+    where, notes = f"{condition.name}, {condition.tokens} tokens", []
+    flop = [arm.train_flop for arm in condition.arms if arm.strategies is not None]
+    if flop and max(flop) > 1.001 * min(flop):
+        notes.append(Note("unequal_compute", f"{where}: strategies cost {min(flop):.3g} to {max(flop):.3g} FLOP"))
+    lost = [arm.name for arm in condition.arms if arm.n_diverged]
+    if lost:
+        notes.append(Note("diverged", f"{where}: runs of {', '.join(lost)} diverged and are in no curve"))
+    if all(arm.trains_on_new for arm in condition.arms):
+        notes.append(Note("no_control", f"{where}: no arm goes on with old text alone, so no depth is known to be the data's"))
+    if not any(arm.strategies == () for arm in condition.arms):
+        notes.append(Note("no_baseline", f"{where}: no arm has new text without a strategy"))
     return notes
-
-
-def _schedule(curve: Curve, forward_before: float) -> SeparableForm:
-    if forward_before <= 0:
-        raise InputError(f"forward_area_before: {forward_before!r} was given, a sum of learning rates above 0 is needed")
-    return schedule_form(forward_before, changes=len(set(curve.learning_rates.tolist())) > 1)  # type: ignore[union-attr]
-
-
-def _domain(curves: Mapping[Key, Curve], key: Key, domain: str) -> Any:
-    if (key[0], domain) not in curves:
-        raise InputError(f"domain: arm {key[0]!r} has no split {domain!r}")
-    return curves[key[0], domain].at(curves[key].tokens)
-
-
-def _measured(fits: Mapping[Key, FittedCurve], key: Key, tolerance: float, peak_split: str | None) -> Metrics:
-    peak = None
-    if peak_split is not None and (key[0], peak_split) in fits and key[1] != peak_split:
-        other = fits[key[0], peak_split]
-        peak = float(other.times[other.fitted.argmax()])
-    return measured(fits[key], tolerance=tolerance, peak=peak)
 
 
 def _check(curves: Mapping[Key, Curve], *, arms: Mapping[str, str | None], splits: Mapping[str, str | None]) -> None:

@@ -100,7 +100,7 @@ class StabilityGapFit:
             shown = {"depth": gap.depth, "excess depth": gap.excess_depth, "gap index": gap.gap_index}
             shown |= {"minimum (tokens)": gap.time_to_minimum, "recovery (tokens)": gap.time_to_recovery}
             shown |= {"final gain": gap.final_gain, "permanent": gap.permanent, "transient": gap.transient}
-            lines += [f"    {name:18} {_shown(e)}" for name, e in shown.items() if e != Estimate(None)]
+            lines += [f"    {name:18} {shown(e)}" for name, e in shown.items() if e != Estimate(None)]
             lines += [f"    note {note.code}: {note.message}" for note in gap.notes]
         return "\n".join(lines)
 
@@ -116,6 +116,7 @@ class StabilityGapFit:
         return rebuilt
 
 
-def _shown(e: Estimate) -> str:
+def shown(e: Estimate) -> str:
+    """Value and interval; what lies beyond the budget is not reached."""
     ends = ["open" if end is None else f"{end:.4g}" for end in (e.lower, e.upper)]
     return f"{'not reached' if e.value is None else f'{e.value:.4g}'} [{ends[0]}, {ends[1]}]"
