@@ -11,6 +11,8 @@ from trainer.model import Decoder
 from trainer.spec import RunSpec
 from trainer.stream import Windows
 
+ALL = "all"
+"""What stands for all domains together in the column ``domain``."""
 ROWS = 16  # windows at a time, so that the logits stay in cache
 
 

@@ -11,15 +11,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from trainer.evaluation import Validation, evaluation_steps
+from trainer.evaluation import ALL, Validation, evaluation_steps
+from trainer.gradient_probe import GradientProbe
 from trainer.layer_probe import LayerProbe
 from trainer.model import Decoder
 from trainer.questions import QuestionProbe
 from trainer.schedule import factor_at
 from trainer.spec import RunSpec
 
-ALL = "all"
-"""What stands for all domains together in the column ``domain``."""
 Row = dict[str, Any]
 
 
@@ -180,6 +179,8 @@ class Probes:
         Where the run is measured block by block.
     questions : QuestionProbe, optional
         Where it is asked.
+    gradients : GradientProbe, optional
+        Where those of two domains are compared.
     """
 
     def __init__(
@@ -189,22 +190,25 @@ class Probes:
         *,
         layers: LayerProbe | None = None,
         questions: QuestionProbe | None = None,
+        gradients: GradientProbe | None = None,
     ) -> None:
         self.evaluate = evaluate
         self.guard = guard
         self.layers = layers
         self.questions = questions
-        by_name: dict[str, Probe | None] = {"evaluate": evaluate, "guard": guard, "layers": layers, "questions": questions}
+        self.gradients = gradients
+        by_name: dict[str, Probe | None] = {"evaluate": evaluate, "guard": guard, "layers": layers}
+        by_name |= {"questions": questions, "gradients": gradients}
         self._by_name = {name: probe for name, probe in by_name.items() if probe is not None}
 
     @property
     def rows(self) -> list[Row]:
         """Of the table ``metrics``, without sweep and run id."""
-        return self.evaluate.rows + ([] if self.questions is None else self.questions.rows)
+        return [row for probe in (self.evaluate, self.questions, self.gradients) if probe is not None for row in probe.rows]
 
     def begin(self, model: Decoder) -> None:
         """Show the model before its first step."""
-        for probe in (self.evaluate, self.layers, self.questions):
+        for probe in (self.evaluate, self.layers, self.questions, self.gradients):
             if probe is not None:
                 probe.begin(model)
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from curselab.contract import check_record, table
 from curselab.files import write_with
+from trainer.evaluation import ALL
 from trainer.flops import count_parameters, train_flop
 from trainer.model import Decoder
-from trainer.probes import ALL
 from trainer.spec import DomainShare, ModelSpec, RunSpec
 from trainer.text.prepared import PreparedText
 

@@ -260,6 +260,9 @@ class EvaluationSpec:
     about (:mod:`trainer.questions`); 0 asks none."""
     question_factor: float = field(default=2.0, metadata=YOUNGER)
     """Ratio of the steps after which they are asked; they are also asked before the first step and after the last."""
+    gradient_tokens: int = field(default=0, metadata=YOUNGER)
+    """Validation tokens of each of the first two domains, on which their gradients are compared where questions are due
+    (:mod:`trainer.gradient_probe`); 0 compares none."""
 
     def __post_init__(self) -> None:
         require(len(set(self.domains)) == len(self.domains), "domains", list(self.domains), "each domain once")
@@ -267,7 +270,10 @@ class EvaluationSpec:
         require(self.curve_tokens >= 1, "curve_tokens", self.curve_tokens, "1 or more")
         require(1 < self.factor < math.inf, "factor", self.factor, "a finite number above 1")
         require(self.every_step_until >= 0, "every_step_until", self.every_step_until, "0 or more")
-        require(self.questions >= 0, "questions", self.questions, "0 or more")
+        for name in ("questions", "gradient_tokens"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        two = self.gradient_tokens == 0 or len(self.domains) >= 2
+        require(two, "gradient_tokens", self.gradient_tokens, "0 (evaluation.domains names no two)")
         require(1 < self.question_factor < math.inf, "question_factor", self.question_factor, "a finite number above 1")
 
 
@@ -364,8 +370,11 @@ class RunSpec:
         )
         ranks = self.training.batch_sequences % (self.compute.devices * self.training.accumulate) == 0
         require(ranks, "compute.devices", self.compute.devices, "a divisor of training.batch_sequences / training.accumulate")
-        alone = self.compute.devices == 1 or self.probes.tokens == 0
-        require(alone, "probes.tokens", self.probes.tokens, "0 (compute.devices is above 1)")
+        for name, tokens in (
+            ("probes.tokens", self.probes.tokens),
+            ("evaluation.gradient_tokens", self.evaluation.gradient_tokens),
+        ):
+            require(self.compute.devices == 1 or tokens == 0, name, tokens, "0 (compute.devices is above 1)")
         uncut = self.start.sparsity == 0 or self.model.scheme == "pre"
         require(uncut, "start.sparsity", self.start.sparsity, f"0 (model.scheme is {self.model.scheme}; only pre is pruned)")
         require(self.keep_weights or not self.keep_optimizer, "keep_optimizer", True, "keep_weights: true beside it")

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from curselab.contract import table
 from curselab.errors import InputError
 from trainer.checkpoint import Checkpoints, load_moments, load_trained, resumable
-from trainer.evaluation import Validation
+from trainer.evaluation import ALL, Validation
+from trainer.gradient_probe import GradientProbe
 from trainer.layer_probe import LayerProbe
 from trainer.memory import require_memory
 from trainer.model import Decoder
-from trainer.probes import ALL, DivergenceGuard, Evaluate, Probes
+from trainer.probes import DivergenceGuard, Evaluate, Probes
 from trainer.pruning import importance, pruned
 from trainer.questions import QuestionProbe, Questions
 from trainer.records import SCORES, Finished, base_columns, planned_columns, teacher_columns
@@ -158,7 +159,13 @@ def prepare(spec: RunSpec, *, text: PreparedText, runs: Path, checkpoints: Check
         text,
         model,
         windows,
-        Probes(evaluate, DivergenceGuard(), layers=_layer_probe(spec, text), questions=_question_probe(spec, text)),
+        Probes(
+            evaluate,
+            DivergenceGuard(),
+            layers=_layer_probe(spec, text),
+            questions=_question_probe(spec, text),
+            gradients=_gradient_probe(spec, text),
+        ),
         teacher=teacher,
         base=base,
         moments=moments,
@@ -229,6 +236,14 @@ def _question_probe(spec: RunSpec, text: PreparedText) -> QuestionProbe | None:
     order = np.random.default_rng(told[0].seed).permutation(there)
     asked = {domain: [groups[domain][number] for number in order[:n]] for domain, n in numbers.items()}
     return QuestionProbe(spec, {domain: Questions(group, text.tokenizer) for domain, group in asked.items()})
+
+
+def _gradient_probe(spec: RunSpec, text: PreparedText) -> GradientProbe | None:
+    tokens = spec.evaluation.gradient_tokens
+    if not tokens:
+        return None
+    pair = spec.evaluation.domains[:2]
+    return GradientProbe(spec, {domain: _validation(spec, text, tokens, [domain]).batch for domain in pair})
 
 
 def _validations(spec: RunSpec, text: PreparedText, tokens: int) -> dict[str, Validation]:
