@@ -24,7 +24,7 @@ import numpy as np
 from curselab.errors import InputError
 
 STRATEGIES = ("subset", "quality", "mixture", "dynamic")
-OTHER_PATHS = ("low_rate", "continued", "kept", "cold")
+OTHER_PATHS = ("low_rate", "continued", "kept", "cold", "kept_cold")
 """Stages whose learning rates or optimiser are not those of the rest; each has a control of its own."""
 
 Row = dict[str, Any]
