@@ -109,7 +109,7 @@ def depth_table(arms: pd.DataFrame, calls: Mapping[tuple[str, int], str], level:
                 "$L$": str(row["depth"]),
                 rf"Loss (nats/token), {100 * level:g}\% interval": _between(row, "loss", 4),
                 "Growth of variance": row["growth"] if isinstance(row["growth"], str) else NOT_IDENTIFIED,
-                "Median ratio": _between(row, "median_ratio"),
+                "Median share": _between(row, "median_share"),
                 "Deep share": _between(row, "deep_share"),
                 "Verdict": calls.get((row["scheme"], row["depth"]), ""),
             }

@@ -37,7 +37,7 @@ def main() -> None:
                 lifts = Counter(verdict.call for fit in fits for verdict in fit.lifts if verdict.scheme == "lns")
                 print(f"| {name} | {seeds} | {noise:g} | {_shares(curses)} | {_shares(lifts)} |", flush=True)
                 held.append(f"| {name} | {seeds} | {noise:g} | {' | '.join(_coverage(fits, schemes, depths))} |")
-    print("\n| truth | seeds | noise | gain over depths | fall at the last L | last variance | median ratio |")
+    print("\n| truth | seeds | noise | gain over depths | fall at the last L | last variance | median share |")
     print("|---" * 7 + "|")
     print("\n".join(held))
 
@@ -51,14 +51,14 @@ def _coverage(fits: Sequence[DepthFit], schemes: Mapping[str, Truth], depths: Se
     variance = float(pre.variance(np.array([float(last)]))[0])
     x = np.arange(1.0, last + 1)
     halves = [np.exp(-pre.decline * x[a:b]) for a, b in pairwise((1, last // 2, last - 1))]
-    ratio = float(np.median(halves[1]) / np.median(halves[0]))
+    share = float(np.median(halves[1]) / (np.median(halves[0]) + np.median(halves[1])))
     schemes_of = [{scheme.scheme: scheme for scheme in fit.schemes} for fit in fits]
     falls = [next(f.estimate for f in fit.falls if (f.scheme, f.depth) == ("lns", last)) for fit in fits]
     return [
         _held([found["pre"].gain for found in schemes_of], gain),
         _held(falls, fall),
         _held([fit.arm("pre", last).v_last for fit in fits], variance),
-        _held([effective.median_ratio for fit in fits if (effective := fit.arm("pre", last).effective)], ratio),
+        _held([effective.median_share for fit in fits if (effective := fit.arm("pre", last).effective)], share),
     ]
 
 

@@ -11,7 +11,7 @@ symbol                      meaning                                             
                             tokens
 :math:`\delta_\ell`         loss without block l less the loss                                    nats/token
 :math:`J_\ell`              Jacobian of a block                                                   1
-median ratio                median of delta in the deep half over that in the shallow half        1
+median share                median of delta in the deep half over that and the shallow half's     1
 gain                        fall of the loss a doubling of L                                      nats/token
 ==========================  ====================================================================  ====================
 
@@ -90,6 +90,7 @@ class DepthFit:
                 "v_last": a.v_last,
                 "exponent": None if a.growth is None else a.growth.exponent,
                 "median_ratio": None if e is None else e.median_ratio,
+                "median_share": None if e is None else e.median_share,
                 "deep_share": None if e is None else e.deep_share,
                 "spearman": None if e is None else e.spearman,
                 "effective_depth": None if e is None else e.counts[1],
@@ -147,7 +148,7 @@ class DepthFit:
             if a.effective is not None:
                 e = a.effective
                 lines.append(
-                    f"  median ratio {shown(e.median_ratio)}, deep share {shown(e.deep_share)}, rho {shown(e.spearman)}"
+                    f"  median share {shown(e.median_share)}, deep share {shown(e.deep_share)}, rho {shown(e.spearman)}"
                 )
         lines += [f"{s.scheme}: gain a doubling {', '.join(map(shown, s.gains))} nats/token" for s in self.schemes if s.gains]
         for verdict in (self.curse, *self.lifts):

@@ -3,12 +3,12 @@
 Each scheme at its best learning rate
 
 1. the last variance is lower, and the growth at least one class lower;
-2. the median ratio is higher by more than two standard deviations of a seed's difference;
+2. the median share is higher by more than two standard deviations of a seed's difference;
 3. the loss is lower by more than two standard deviations of a run at every L of 12 or more, and the gap grows with L;
 4. 2 and 3 (at the deepest L) hold against the baseline with scaled initialisation as well.
 
-Answers are those of :mod:`analysis.laws.depth_verdict`; 2 and 3 are refuted where the interval excludes a rise of the ratio by
-0.5, or a fall of the loss by 0.01 nats/token. All parts must hold for a lift, so their number needs no correction;
+Answers are those of :mod:`analysis.laws.depth_verdict`; 2 and 3 are refuted where the interval excludes a rise of the share by
+1/6, or a fall of the loss by 0.01 nats/token. All parts must hold for a lift, so their number needs no correction;
 many schemes are compared, though, so the tests of 2 and 3 are Holm-adjusted over schemes. A lower variance alone lifts
 nothing, and a scheme that diverges at every rate does not train, which fails 3.
 """
@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from analysis.fitting.monotone import holm
 from analysis.fitting.seeds import Estimate, contrast, over_seeds, slopes
 from analysis.laws.depth_arm import Arm, Draft, by_seed, paired_losses
-from analysis.laws.depth_effective import median_ratios
+from analysis.laws.depth_effective import median_shares
 from analysis.laws.depth_growth import geometric
 from analysis.laws.depth_selection import CLASSES
 from analysis.laws.depth_verdict import (
     LEAST_LOSS,
-    LEAST_RATIO,
+    LEAST_SHARE,
     NOTHING,
     Answer,
     Call,
@@ -129,9 +129,9 @@ def _exponents(log_v: Vector) -> Vector:
 
 def _use(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depth: int, level: float) -> Part:
     pair = [drafts[scheme, depth], drafts[baseline, depth]]
-    ratios = by_seed(pair, lambda d: None if d.deltas is None else median_ratios(d.deltas))
-    change = NOTHING if ratios is None else over_seeds(ratios[:, 0] - ratios[:, 1], level)
-    return more(f"median ratio at L = {depth} above the baseline's", change, LEAST_RATIO)
+    shares = by_seed(pair, lambda d: None if d.deltas is None else median_shares(d.deltas))
+    change = NOTHING if shares is None else over_seeds(shares[:, 0] - shares[:, 1], level)
+    return more(f"median share at L = {depth} above the baseline's", change, LEAST_SHARE)
 
 
 def _gaps(drafts: Mapping[Key, Draft], scheme: str, baseline: str, depths: Sequence[int], level: float) -> list[Part]:

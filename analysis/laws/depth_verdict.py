@@ -3,7 +3,7 @@
 In its deepest model
 
 1. the branch over the stream, and the Jacobian less the identity, fall with depth more steeply than before training;
-2. the median ratio is below 0.5 (its interval below 1), and Spearman's rho below -0.5 (its interval below 0);
+2. the median share is below 1/3 (its interval below 1/2), and Spearman's rho below -0.5 (its interval below 0);
 3. the share of blocks whose removal costs more than 0.03 nats/token falls with L;
 4. the fall of the loss a doubling of L shrinks, to less than 0.01 nats/token.
 
@@ -34,8 +34,8 @@ NOTHING = Estimate(None)
 
 LEAST_LOSS = THRESHOLDS[0]
 """nats/token: a smaller difference is none. A bound in units of noise would let noisy runs show that nothing happens."""
-LEAST_RATIO = 0.5
-"""Of the median ratio: from the curse, below 0.5, to equal use, 1."""
+LEAST_SHARE = 1 / 6
+"""Of the median share: from the curse, below 1/3, where the median ratio is 1/2, to equal use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def shown(e: Estimate) -> str:
 def judge_curse(scheme: Scheme, arm: Arm) -> Verdict:
     """Judge whether a scheme has the curse, in its deepest model."""
     effective = arm.effective
-    ratio, rho = (NOTHING, NOTHING) if effective is None else (effective.median_ratio, effective.spearman)
+    share, rho = (NOTHING, NOTHING) if effective is None else (effective.median_share, effective.spearman)
     last = scheme.gains[-1] if scheme.gains else NOTHING
     criteria = (
         Criterion(
@@ -109,7 +109,7 @@ def judge_curse(scheme: Scheme, arm: Arm) -> Verdict:
         Criterion(
             name="deep blocks matter less",
             parts=(
-                below("median ratio below 0.5", ratio, 0.5, null=1.0),
+                below("median share below 1/3", share, 0.5 - LEAST_SHARE, null=0.5),
                 below("Spearman's rho below -0.5", rho, -0.5, null=0.0),
             ),
         ),

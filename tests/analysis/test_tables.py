@@ -80,8 +80,8 @@ def test_schemes_have_their_verdicts_at_the_largest_depth():
     assert len(rows) == 4
     assert rows[1].endswith(rf"& {fit.curse.call} \\")
     assert rows[0].endswith(r"&  \\")
-    ratio = fit.arm("pre", 12).effective.median_ratio
-    assert f"{short(ratio.value)} {interval(ratio.lower, ratio.upper)}" in rows[1]
+    share = fit.arm("pre", 12).effective.median_share
+    assert f"{short(share.value)} {interval(share.lower, share.upper)}" in rows[1]
     alone = latex(fit_depth(runs[runs["seed"] == 0], layers))
     assert "(no interval)" in alone
     assert "not identified" in alone

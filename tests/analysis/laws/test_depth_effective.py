@@ -13,6 +13,7 @@ def test_uniform_blocks():
     assert found.participation_interior.value == pytest.approx(10)
     assert found.entropy_depth.value == pytest.approx(12)
     assert found.median_ratio.value == pytest.approx(1)
+    assert found.median_share.value == pytest.approx(0.5)
     assert found.deep_share.value == pytest.approx(0.5)
     assert found.spearman.value == 0
     assert found.useful.value == 0
@@ -60,11 +61,11 @@ def test_the_pilot_s_numbers_come_back(shared):
 
 
 def test_intervals_hold_the_truth():
-    rng, inside = np.random.default_rng(0), np.zeros(2)
+    rng, inside = np.random.default_rng(0), np.zeros(3)
     truth = np.repeat([0.2, 0.05], 6)
     for _ in range(200):
         found = effective_depth(truth + 0.02 * rng.standard_normal((3, 12)))
-        for i, (e, value) in enumerate(((found.median_ratio, 0.25), (found.deep_share, 0.2))):
+        for i, (e, value) in enumerate(((found.median_ratio, 0.25), (found.median_share, 0.2), (found.deep_share, 0.2))):
             inside[i] += e.lower is not None and e.lower < value < e.upper
     assert (inside / 200 > 0.9).all()
 
@@ -73,6 +74,14 @@ def test_a_dead_shallow_half_has_no_ratio():
     found = effective_depth(np.tile([1.0, -0.1, -0.1, 0.1, 0.1, 1.0], (3, 1)))
     assert found.median_ratio.value is None
     assert found.frame().set_index("quantity").loc["median ratio"].isna().all()
+    assert found.median_share.value == 1.0
+    assert effective_depth(np.tile([1.0, -0.1, -0.1, -0.1, -0.1, 1.0], (3, 1))).median_share.value is None
+
+
+def test_swapping_the_halves_mirrors_the_median_share():
+    d = np.exp(np.random.default_rng(1).standard_normal((4, 12)))
+    there, back = (effective_depth(values).median_share for values in (d, d[:, ::-1]))
+    assert (there.value, there.lower, there.upper) == pytest.approx((1 - back.value, 1 - back.upper, 1 - back.lower))
 
 
 @pytest.mark.parametrize("deltas", [[1.0, 2.0, 3.0], [1.0, np.nan, 1.0, 1.0], np.zeros((2, 2, 4))])
