@@ -170,7 +170,7 @@ def _left_out(form: Form, log_tokens: Vector, log_loss: Vector, runs: Vector, si
     total = count = 0.0
     for j in range(len(log_tokens)):
         kept = np.arange(len(log_tokens)) != j
-        if (runs[:, kept] > 0).sum(axis=1).min() < 1:
+        if kept.sum() < 2 or (runs[:, kept] > 0).sum(axis=1).min() < 1:
             continue
         origin, fit = _fit(form, log_tokens[kept], log_loss[:, kept], runs[:, kept], sigma)
         at = np.full((len(runs), 1), _axis(form, log_tokens[j : j + 1])[0] - origin)
