@@ -67,7 +67,7 @@ def test_laws_are_solid_inside_the_data_and_dashed_outside(found):
     dashed = [line for line in axes[0].lines if line.get_linestyle() == "--" and len(line.get_xdata()) > 10]
     assert len(solid) == len(dashed) == 3
     for inner, outer in zip(solid, dashed, strict=True):
-        assert 1 <= inner.get_xdata()[0]
+        assert inner.get_xdata()[0] >= 1
         assert inner.get_xdata()[-1] <= 10.01
         assert outer.get_xdata()[0] < 1
         assert outer.get_xdata()[-1] > 10.01
