@@ -79,14 +79,14 @@ def write_tables(folder: Path, tables: Tables) -> None:
 
 
 def write_problem(folder: Path, name: str, rows: list[dict[str, Any]], provenance: list[dict[str, Any]]) -> None:
-    """Write the table of a controlled truth, ``runs.parquet`` and ``runs.csv``, and ``provenance.csv``.
+    """Write the table of a controlled truth or a bench, ``runs.parquet`` and ``runs.csv``, and ``provenance.csv``.
 
     Parameters
     ----------
     folder : Path
         Where the files go.
     name : str
-        The problem's table in the contract.
+        Its table in the contract.
     rows, provenance : list of dict
         Rows of that table, and where they come from.
     """

@@ -122,6 +122,23 @@ def problem(
 
 
 @app.command()
+def bench(name: str, config: Config, out: Annotated[Path, typer.Option(help="Folder for the table.")]) -> None:
+    """Time a bench of a grid on this machine and write its table, checked against results/contract.yaml.
+
+    Nothing else should run meanwhile.
+    """
+    from analysis.collect import write_problem
+    from sweeps.plan import load_plan
+    from trainer import prefill_bench
+    from trainer.provenance import code_hash, git_state, versions
+
+    spec = load_plan(config).bench(name)
+    rows = list(prefill_bench.bench(spec, say=lambda line: typer.echo(line, err=True)))
+    code = {"code_sha256": code_hash("trainer.prefill_bench")}
+    write_problem(out, name, rows, [git_state() | code | versions() | {"device": "cpu", "threads": spec.threads}])
+
+
+@app.command()
 def collect(
     shards: Annotated[list[Path], typer.Argument(help="Shard files of one sweep.")],
     runs: Annotated[Path, typer.Option(help="Folder of the sweep's runs.")],
@@ -193,10 +210,10 @@ def table(
 
 @sweep_app.command("list")
 def sweep_list() -> None:
-    """List the sweeps and the controlled truths, and what each asks."""
-    from sweeps.registry import PROBLEMS, SWEEPS, read_yaml, sweep_file
+    """List the sweeps, the controlled truths and the benches, and what each asks."""
+    from sweeps.registry import BENCHES, PROBLEMS, SWEEPS, read_yaml, sweep_file
 
-    for name in SWEEPS + PROBLEMS:
+    for name in SWEEPS + PROBLEMS + BENCHES:
         typer.echo(f"{name:16} {read_yaml(sweep_file(name))['question']}")
 
 

@@ -15,10 +15,12 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from curselab.errors import InputError
+from sweeps.bench import read_bench
 from sweeps.grid import expand
 from sweeps.problem import ProblemSpec, read_problem
 from sweeps.registry import read_yaml
 from trainer.flops import train_flop
+from trainer.prefill_bench_spec import PrefillBenchSpec
 from trainer.sharing import share_key
 from trainer.spec import PlannedRun
 from trainer.strict import short_hash
@@ -37,6 +39,8 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     problems: Mapping[str, ProblemSpec]
     """Controlled truths by name."""
+    benches: Mapping[str, PrefillBenchSpec]
+    """What is timed, by name."""
 
     @property
     def sweeps(self) -> tuple[str, ...]:
@@ -100,6 +104,14 @@ class Plan:
             names = ", ".join(self.problems) or "none"
             raise InputError(f"problem {name!r}: not in {self.config} (allowed: {names})") from None
 
+    def bench(self, name: str) -> PrefillBenchSpec:
+        """One bench of the grid."""
+        try:
+            return self.benches[name]
+        except KeyError:
+            names = ", ".join(self.benches) or "none"
+            raise InputError(f"bench {name!r}: not in {self.config} (allowed: {names})") from None
+
     def flop(self, run: PlannedRun) -> float:
         """FLOP that a run is expected to take, its teacher's forward passes included."""
         teacher = run.spec.objective.teacher
@@ -132,7 +144,10 @@ def load_plan(config: Path) -> Plan:
         name: read_problem(name, axes, where=f"{config}: problems.{name}")
         for name, axes in content.get("problems", {}).items()
     }
-    return Plan(config, content["grid"], content["shards"], tuple(runs), problems)
+    benches = {
+        name: read_bench(name, axes, where=f"{config}: benches.{name}") for name, axes in content.get("benches", {}).items()
+    }
+    return Plan(config, content["grid"], content["shards"], tuple(runs), problems, benches)
 
 
 def _validate(content: object, config: Path) -> None:

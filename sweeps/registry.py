@@ -1,4 +1,4 @@
-"""Names of the sweeps, one a law, and of the controlled truths: the same name in every room of the house."""
+"""Names of the sweeps, one a law, of the benches and of the controlled truths: the same name in every room of the house."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from curselab.errors import InputError
 SWEEPS = ("scaling", "capacity_gap", "learning_rate", "depth")
 PROBLEMS = ("kernel_toy", "mapping")
 """Controlled truths: small problems whose tables the law of capacity gap reads."""
+BENCHES = ("prepacking",)
+"""What is timed rather than trained, one a law, with a table of its own."""
 FOLDER = Path(__file__).parent
 
 
@@ -35,7 +37,8 @@ def read_yaml(path: Path) -> Any:
 
 
 def sweep_file(name: str) -> Path:
-    """Path of the YAML file of a sweep or a problem by its name."""
-    if name not in SWEEPS + PROBLEMS:
-        raise InputError(f"sweep {name!r}: unknown (allowed: {', '.join(SWEEPS + PROBLEMS)})")
+    """Path of the YAML file of a sweep, a problem or a bench by its name."""
+    known = SWEEPS + PROBLEMS + BENCHES
+    if name not in known:
+        raise InputError(f"sweep {name!r}: unknown (allowed: {', '.join(known)})")
     return FOLDER / f"{name}.yaml"

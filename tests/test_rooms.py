@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from analysis.laws.registry import LAWS, PROBLEMS
 from sweeps import registry
-from sweeps.registry import SWEEPS
+from sweeps.registry import BENCHES, SWEEPS
 
 ROOMS = (
     "sweeps/{law}.yaml",
@@ -29,10 +29,10 @@ def sources(root: Path, *folders: str) -> list[Path]:
 
 
 def test_the_registries_name_the_same_laws() -> None:
-    assert set(LAWS) == set(SWEEPS)
+    assert set(LAWS) == {*SWEEPS, *BENCHES}
 
 
-@pytest.mark.parametrize("law", SWEEPS)
+@pytest.mark.parametrize("law", SWEEPS + BENCHES)
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_law_has_a_room_in_every_folder(root: Path, law: str, room: str) -> None:
     assert (root / room.format(law=law)).is_file()
@@ -44,6 +44,15 @@ def test_every_law_is_in_the_schema_and_in_every_grid(root: Path, law: str) -> N
     assert law in schema["properties"]["sweeps"]["properties"]
     for grid in ("smoke", "default", "full", "paper"):
         assert law in YAML(typ="safe").load(root / "config" / f"{grid}.yaml")["sweeps"]
+
+
+@pytest.mark.parametrize("bench", BENCHES)
+def test_every_bench_is_in_the_schema_the_contract_and_every_grid(root: Path, bench: str) -> None:
+    schema = YAML(typ="safe").load(root / "workflow/schemas/config.schema.yaml")
+    assert bench in schema["properties"]["benches"]["properties"]
+    assert bench in YAML(typ="safe").load(root / "results/contract.yaml")["tables"]
+    for grid in ("smoke", "default", "full", "paper"):
+        assert bench in YAML(typ="safe").load(root / "config" / f"{grid}.yaml")["benches"]
 
 
 def test_every_controlled_truth_has_a_room(root: Path) -> None:

@@ -123,7 +123,7 @@ def continue_greedily(model: "Decoder | PreTrainedModel", begun: Prefill, tokens
 def runner_of(model: "Decoder | PreTrainedModel") -> Runner:
     """Wrap a model."""
     if model.training:
-        raise InputError(f"model {type(model).__name__}: is in training mode; call eval() first")
+        raise InputError(f"model {type(model).__name__}: is in training mode, evaluation mode is needed")
     if isinstance(model, Decoder):
         return DecoderRunner(model)
     from trainer.hub_prefill import HubRunner

@@ -72,6 +72,14 @@ LAWS = {
             "scheme, initialisation, depth, learning_rate, loss_nats_per_token, seed; layers beside the runs",
             also=("layers",),
         ),
+        Law(
+            "prepacking",
+            "analysis.laws.prepacking",
+            "fit_prepacking",
+            "PrepackingFit",
+            "seconds of every method on the same batches, and what each computes",
+            table="prepacking",
+        ),
     )
 }
 

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from curselab.contract import check_frame, check_record, completed, load_contract, table
 from curselab.errors import InputError
-from sweeps.registry import PROBLEMS
+from sweeps.registry import BENCHES, PROBLEMS
 from tests.analysis.factories import frame, record
 
 
 def test_the_contract_declares_all_tables_and_their_keys():
-    assert set(load_contract()) == {"runs", "metrics", "layers", *PROBLEMS}
+    assert set(load_contract()) == {"runs", "metrics", "layers", *PROBLEMS, *BENCHES}
     assert table("runs").key == ("sweep", "run_id")
     for name in load_contract():
         assert set(table(name).key) <= set(table(name).names)

@@ -2,7 +2,7 @@ import pytest
 
 from curselab.errors import InputError
 from sweeps.grid import expand
-from sweeps.registry import FOLDER, PROBLEMS, SWEEPS, read_yaml
+from sweeps.registry import BENCHES, FOLDER, PROBLEMS, SWEEPS, read_yaml
 from trainer.flops import count_parameters
 from trainer.spec import RunSpec
 from trainer.text_spec import FilesText
@@ -133,7 +133,7 @@ def test_a_bad_learning_rate_is_one_line(axes: dict, words: str) -> None:
 
 def test_every_registered_sweep_and_problem_has_its_file() -> None:
     found = {path.stem for path in FOLDER.glob("*.yaml")} - {"sizes"}
-    assert found == {*SWEEPS, *PROBLEMS}
+    assert found == {*SWEEPS, *PROBLEMS, *BENCHES}
 
 
 def test_a_stage_with_bases_starts_from_each_run_of_another(monkeypatch: pytest.MonkeyPatch) -> None:

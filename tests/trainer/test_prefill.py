@@ -113,5 +113,5 @@ def test_a_batch_that_cannot_be_run_is_one_line() -> None:
         prefill(model, [[1], []])
     with pytest.raises(InputError, match="tokens: 12 was given after a prompt of 30, the model reads 40"):
         continue_greedily(model, prefill(model, prompts()), 12)
-    with pytest.raises(InputError, match=r"training mode; call eval\(\) first"):
+    with pytest.raises(InputError, match="is in training mode, evaluation mode is needed"):
         prefill(decoder("llama").train(), prompts())

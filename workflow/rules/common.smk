@@ -25,13 +25,14 @@ try:
 except InputError as error:
     sys.exit(f"curselab: {error}")
 
-# laws on the tables of their sweeps, and controlled truths on their own
-FITTED = [*PLAN.sweeps, *PLAN.problems]
+# laws on the tables of their sweeps, controlled truths and benches on their own
+FITTED = [*PLAN.sweeps, *PLAN.problems, *PLAN.benches]
 
 
 wildcard_constraints:
     law="|".join(FITTED),
     problem="|".join(PLAN.problems) or "none",
+    bench="|".join(PLAN.benches) or "none",
     shard="[a-z_]+-[0-9]+",
     text_id="[0-9a-f]{12}",
 
