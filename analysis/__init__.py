@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.decisions.optimal_teacher import optimal_teacher
     from analysis.decisions.plan import plan
     from analysis.decisions.plan_capacity_gap import plan_capacity_gap
+    from analysis.decisions.plan_stability_gap import plan_stability_gap
     from analysis.decisions.predict_speedup import predict_speedup
     from analysis.decisions.sensitivity import sensitivity
     from analysis.laws.capacity_gap import fit_capacity_gap
@@ -74,6 +75,7 @@ __all__ = [
     "optimal_teacher",
     "plan",
     "plan_capacity_gap",
+    "plan_stability_gap",
     "predict_speedup",
     "read_runs",
     "sensitivity",
@@ -112,6 +114,7 @@ _HOME = {
     "optimal_teacher": "analysis.decisions.optimal_teacher",
     "plan": "analysis.decisions.plan",
     "plan_capacity_gap": "analysis.decisions.plan_capacity_gap",
+    "plan_stability_gap": "analysis.decisions.plan_stability_gap",
     "predict_speedup": "analysis.decisions.predict_speedup",
     "read_runs": "analysis.collect",
     "sensitivity": "analysis.decisions.sensitivity",
