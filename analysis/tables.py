@@ -150,21 +150,7 @@ def latex(fit: Any) -> str:
         return to_latex(depth_table(fit.frame(), calls, fit.level), f"{note} {words}")
     if fit.law == "prepacking":
         return to_latex(parameter_table(fit.frame(), fit.level), _times(fit))
-    if fit.law == "stability_gap":
-        rows = fit.frame()
-        last = rows["budget_tokens"] == rows.groupby(["base", "new"])["budget_tokens"].transform("max")
-        old = rows["split"].isna() | (rows["split"] == rows["main_old"])
-        words = f"Nats/token; each new text at its largest budget.{_strategies(fit)}"
-        return to_latex(stability_gap_table(rows[last & old], fit.level), f"{note} {words}")
     return to_latex(parameter_table(fit.frame(), fit.level), note)
-
-
-def _strategies(fit: Any) -> str:
-    """Say what each strategy does to the last new loss, with its Holm-corrected answer, at the largest budget."""
-    c = fit.condition(fit.conditions[0].new, base=fit.conditions[0].base)
-    told = [e for e in c.effects if e.outcome == "new_loss" and len(e.strategies) == 1]
-    ends = [f"{e.term} {short(e.estimate.value, 2)} {interval(e.estimate.lower, e.estimate.upper)}, {e.answer}" for e in told]
-    return f" Effects on the last loss on {c.new}: {'; '.join(ends)}." if ends else ""
 
 
 def _times(fit: Any) -> str:
