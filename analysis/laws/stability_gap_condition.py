@@ -134,7 +134,8 @@ def _ends(
 ) -> tuple[ArmEnd, ...]:
     known = {arm.name: arm for arm in condition.arms}
     both = pd.concat([condition.log, condition.references]) if len(condition.references) else condition.log
-    old, new = (_last(both, split).groupby("arm")["loss"] for split in (condition.old[0], condition.new))
+    last = _last(both, condition.new)
+    old, new = _last(both, condition.old[0]).groupby("arm")["loss"], last.groupby("arm")["loss"]
     on_new = [name for name, arm in known.items() if arm.trains_on_new]
     means = pd.DataFrame({"old": old.mean(), "new": new.mean()}).reindex(on_new)
     names = [*known, *(name for name in condition.references["arm"].unique() if name not in known)]
@@ -144,7 +145,7 @@ def _ends(
         arm = known.get(name)
         losses = [over_seeds(part.get_group(name) if name in part.groups else [], level) for part in (old, new)]
         windows = _windows(condition, curves, name, window_steps, level)
-        own = new.get_group(name).to_numpy() if name in new.groups else np.array([])
+        own = last[last["arm"] == name]
         ends.append(
             ArmEnd(
                 arm=name,
@@ -202,22 +203,24 @@ def _windows(
     return tuple(over_seeds(column, level) for column in columns)
 
 
-def _speed_up(losses: Vector, baselines: pd.DataFrame, tokens: int, level: float) -> Estimate:
+def _speed_up(ends: pd.DataFrame, baselines: pd.DataFrame, tokens: int, level: float) -> Estimate:
     """Tokens at which the baseline ends with the losses of an arm, over its budget: straight lines of loss in ln tokens.
 
-    Beyond the baseline's smallest or largest budget there is a bound alone.
+    What a seed does to the baseline at all budgets is taken off first. Beyond the baseline's smallest or largest budget there
+    is a bound alone.
     """
-    scale = baselines.groupby("tokens")["loss"].mean().sort_index()
-    if len(scale) < 2 or not len(losses):
+    wide = baselines.pivot_table(index="seed", columns="tokens", values="loss").dropna()
+    if wide.shape[1] < 2 or wide.empty or ends.empty:
         return Estimate(None)
-    budgets, means = scale.index.to_numpy(dtype=float), scale.to_numpy()
-    reached = np.array([first_reach(np.log(budgets), -means, -loss) for loss in losses])
-    n = len(losses)
+    budgets, means = wide.columns.to_numpy(dtype=float), wide.mean().to_numpy()
+    own = (wide.mean(axis=1) - means.mean()).reindex(ends["seed"]).fillna(0.0).to_numpy()
+    losses, n = ends["loss"].to_numpy() - own, len(ends)
     if losses.mean() < means.min():
         return Estimate(None, float(budgets[-1] / tokens), None, n)
     if losses.mean() > means[0]:
         return Estimate(None, None, float(budgets[0] / tokens), n)
-    log_ratio = over_seeds(np.where(np.isfinite(reached), reached, np.log(budgets[-1])) - np.log(tokens), level)
+    reached = np.array([first_reach(np.log(budgets), -means, -loss) for loss in losses])
+    log_ratio = over_seeds(np.minimum(reached, np.log(budgets[-1])) - np.log(tokens), level)
     numbers = (None if x is None else float(np.exp(x)) for x in (log_ratio.value, log_ratio.lower, log_ratio.upper))
     return Estimate(*numbers, n)
 

@@ -4,7 +4,7 @@ r"""Strategies of continual pre-training as a factorial: main effects and intera
           \text{interaction}(f, g) = \overline{y(a \cup fg) - y(a \cup f) - y(a \cup g) + y(a)}
 
 y(a) is the outcome of the arm with the strategies a, and the mean is over all a that the sweep has with and without f (and g).
-So every difference is between arms that are alike in all else; ``dynamic`` is asked of arms with a mixture alone. Seeds are
+So every difference is between arms that are alike in all else; ``fixed`` is asked of arms with a mixture alone. Seeds are
 taken out first, and noise is that of one run, pooled over all arms.
 
 p-values are Holm-adjusted over the strategies, and over their interactions, of one outcome in one condition.

@@ -6,7 +6,7 @@ strategy         an arm has it if its mixture
 ``subset``       has fewer different tokens of the new text than it trains on: several passes
 ``quality``      takes those of the lowest perplexity
 ``mixture``      has old text beside the new one; a domain that all arms on new text have is no strategy
-``dynamic``      has all of that old text to draw from, not a set of tokens that is drawn once and repeated
+``fixed``        cuts that old text down to tokens that are drawn once and repeated, where others draw anew
 ===============  =================================================================================================
 
 Outside the factorial are the reversed filter, stages on another path of the learning rate or with another optimiser
@@ -23,7 +23,7 @@ import numpy as np
 
 from curselab.errors import InputError
 
-STRATEGIES = ("subset", "quality", "mixture", "dynamic")
+STRATEGIES = ("subset", "quality", "mixture", "fixed")
 OTHER_PATHS = ("low_rate", "continued", "kept", "cold", "kept_cold")
 """Stages whose learning rates or optimiser are not those of the rest; each has a control of its own."""
 
@@ -90,7 +90,7 @@ def strategies_of(new: list[Part], replayed: list[Part], tokens: float) -> tuple
         "subset": any(part.tokens is not None and part.tokens < _SEVERAL_PASSES * part.share * tokens for part in new),
         "quality": any(part.selection == "lowest_perplexity" for part in new),
         "mixture": bool(replayed),
-        "dynamic": bool(replayed) and all(part.tokens is None for part in replayed),
+        "fixed": any(part.tokens is not None for part in replayed),
     }
     return tuple(name for name in STRATEGIES if has[name])
 

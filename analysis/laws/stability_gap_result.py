@@ -97,10 +97,10 @@ class StabilityGapFit:
             lines.append(
                 f"{gap.arm}, {gap.split}: {gap.verdict} ({gap.form}, AICc margin {gap.margin:.1f}, {gap.n_seeds} seeds)"
             )
-            shown = {"depth": gap.depth, "excess depth": gap.excess_depth, "gap index": gap.gap_index}
-            shown |= {"minimum (tokens)": gap.time_to_minimum, "recovery (tokens)": gap.time_to_recovery}
-            shown |= {"final gain": gap.final_gain, "permanent": gap.permanent, "transient": gap.transient}
-            lines += [f"    {name:18} {shown(e)}" for name, e in shown.items() if e != Estimate(None)]
+            rows = {"depth": gap.depth, "excess depth": gap.excess_depth, "gap index": gap.gap_index}
+            rows |= {"minimum (tokens)": gap.time_to_minimum, "recovery (tokens)": gap.time_to_recovery}
+            rows |= {"final gain": gap.final_gain, "permanent": gap.permanent, "transient": gap.transient}
+            lines += [f"    {name:18} {shown(e)}" for name, e in rows.items() if e != Estimate(None)]
             lines += [f"    note {note.code}: {note.message}" for note in gap.notes]
         return "\n".join(lines)
 

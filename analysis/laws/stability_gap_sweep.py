@@ -129,7 +129,8 @@ class StabilityGapSweep:
             gaps = c.losses.frame()
             for end in c.ends:
                 own = gaps[gaps["arm"] == end.arm].to_dict("records") or [{"arm": end.arm}]
-                rows += [_place(c) | _plain(end) | {str(name): value for name, value in gap.items()} for gap in own]
+                place = _place(c) | {"main_old": c.old[0]}
+                rows += [place | _plain(end) | {str(name): value for name, value in gap.items()} for gap in own]
         return pd.DataFrame(rows)
 
     def accuracies(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ CONTROL_DEPTH, DEPTH, INDEX, MINIMUM = 0.08, 0.2, 0.6, 0.06
 """Of the control, and of the arm without a strategy: nats/token; the minimum as a share of the budget."""
 GAIN = 0.8
 """Fall of the new loss at the smallest budget, nats/token; it grows by a tenth of it with a doubling."""
-EFFECTS = {"subset": 0.05, "quality": -0.04, "mixture": 0.03, "dynamic": 0.0}
+EFFECTS = {"subset": 0.05, "quality": -0.04, "mixture": 0.03, "fixed": 0.0}
 """On the new loss at the end, nats/token; subset and quality together have another ``INTERACTION``."""
 INTERACTION = -0.02
 SHALLOWER = 0.5
@@ -33,14 +33,14 @@ def mixture(strategies: tuple[str, ...], tokens: int, new: str = "code") -> str:
         size = round(share * tokens / (4 if "subset" in strategies else 1))
         part += f" of {size} {'lowest_perplexity' if 'quality' in strategies else 'drawn'}"
     if replayed:
-        part += f", prose {replayed:g}" + ("" if "dynamic" in strategies else f" of {tokens // 20} drawn")
+        part += f", prose {replayed:g}" + (f" of {tokens // 20} drawn" if "fixed" in strategies else "")
     return f"{part}, told 0.2"
 
 
 FACTORIAL = tuple(
     strategies + replay
     for strategies in ((), ("subset",), ("quality",), ("subset", "quality"))
-    for replay in ((), ("mixture",), ("mixture", "dynamic"))
+    for replay in ((), ("mixture",), ("mixture", "fixed"))
 )
 
 

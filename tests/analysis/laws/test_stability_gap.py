@@ -236,3 +236,16 @@ def test_the_start_counts_as_often_as_it_was_evaluated(log):
     assert curve.repeats[0] == 3
     assert set(curve.repeats[1:]) == {1}
     assert fit_curve(curve).dips
+
+
+def test_the_five_lines_of_the_page_run_on_a_log(log, pytestconfig, tmp_path, monkeypatch, capsys):
+    """The page's own code, on a log of the columns that it names."""
+    page = (pytestconfig.rootpath / "docs/laws/stability_gap.md").read_text()
+    code = page.split("## Your own log")[1].split("```python\n")[1].split("```")[0]
+    assert len([line for line in code.splitlines() if line]) == 5
+    monkeypatch.chdir(tmp_path)
+    log[log["arm"].isin(["control", "new"])].replace({"arm": {"control": "old text"}}).to_csv("log.csv", index=False)
+    exec(code, {})
+    printed = capsys.readouterr().out
+    assert "old text, general: learning rate (" in printed
+    assert "new, general: gap (" in printed

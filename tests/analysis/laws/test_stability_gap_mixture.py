@@ -30,7 +30,7 @@ def test_each_cell_of_the_factorial_is_told_by_its_mixture():
     arms = [arm for arm, _ in arms_of(rows(*(mixture(cell, TOKENS) for cell in FACTORIAL))).values()]
     assert [arm.strategies for arm in arms] == list(FACTORIAL)
     assert arms[0].name == "plain"
-    assert arms[-1].name == "subset + quality + mixture + dynamic"
+    assert arms[-1].name == "subset + quality + mixture + fixed"
     assert [arm.replayed for arm in arms[:3]] == [0.0, 0.25, 0.25]
     assert arms[0].unique_tokens == 80_000
     assert arms[3].unique_tokens == 20_000

@@ -62,7 +62,7 @@ def test_effects_of_the_strategies_are_those_of_the_truth(fit):
     assert set(effects["outcome"]) == {"new_loss", "old_loss", "depth", "regret_log"}
     end = effects[(effects["outcome"] == "new_loss") & (effects["budget_tokens"] == 200_000)].set_index("term")
     truth = {"subset": EFFECTS["subset"] + INTERACTION / 2, "quality": EFFECTS["quality"] + INTERACTION / 2}
-    truth |= {"mixture": EFFECTS["mixture"], "dynamic": EFFECTS["dynamic"], "subset:quality": INTERACTION}
+    truth |= {"mixture": EFFECTS["mixture"], "fixed": EFFECTS["fixed"], "subset:quality": INTERACTION}
     for term, value in truth.items():
         half = end.loc[term, "upper"] - end.loc[term, "value"]
         assert end.loc[term, "value"] == pytest.approx(value, abs=1.5 * half), term
