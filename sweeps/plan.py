@@ -5,7 +5,7 @@ another wait for the shards of those.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from trainer.prefill_bench_spec import PrefillBenchSpec
 from trainer.sharing import share_key
 from trainer.spec import PlannedRun
 from trainer.strict import short_hash
-from trainer.text_spec import TextSpec
+from trainer.text_spec import FilesText, TextSpec
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -41,6 +41,8 @@ class Plan:
     """Controlled truths by name."""
     benches: Mapping[str, PrefillBenchSpec]
     """What is timed, by name."""
+    left_out: Mapping[str, str]
+    """Sweeps whose text is a folder that is not there, each with one line that says so."""
 
     @property
     def sweeps(self) -> tuple[str, ...]:
@@ -120,7 +122,7 @@ class Plan:
 
 
 def load_plan(config: Path) -> Plan:
-    """Read a grid's configuration and expand all its sweeps.
+    """Read a grid's configuration and expand all its sweeps, but for those that read a folder of their own which is not there.
 
     Parameters
     ----------
@@ -135,11 +137,17 @@ def load_plan(config: Path) -> Plan:
     content = read_yaml(config)
     _validate(content, config)
     overrides: Mapping[str, Any] = {"text": content["text"]} if "text" in content else {}
-    runs = [
-        run
-        for sweep, axes in content["sweeps"].items()
-        for run in expand(sweep, axes, overrides=overrides, where=f"{config}: sweeps.{sweep}")
-    ]
+    runs: list[PlannedRun] = []
+    left_out = {}
+    for sweep, axes in content["sweeps"].items():
+        where = f"{config}: sweeps.{sweep}"
+        expanded = expand(sweep, axes, overrides=overrides, where=where)
+        if missing := _missing_folders(expanded) - {overrides.get("text", {}).get("source", {}).get("path")}:
+            left_out[sweep] = (
+                f"{where} is left out, no such folder: {', '.join(sorted(missing))}; put text there or edit its path"
+            )
+        else:
+            runs += expanded
     problems = {
         name: read_problem(name, axes, where=f"{config}: problems.{name}")
         for name, axes in content.get("problems", {}).items()
@@ -147,7 +155,13 @@ def load_plan(config: Path) -> Plan:
     benches = {
         name: read_bench(name, axes, where=f"{config}: benches.{name}") for name, axes in content.get("benches", {}).items()
     }
-    return Plan(config, content["grid"], content["shards"], tuple(runs), problems, benches)
+    return Plan(config, content["grid"], content["shards"], tuple(runs), problems, benches, left_out)
+
+
+def _missing_folders(runs: Iterable[PlannedRun]) -> set[str]:
+    """Folders of text that are not there."""
+    sources = {run.spec.text.source for run in runs}
+    return {source.path for source in sources if isinstance(source, FilesText) and not Path(source.path).is_dir()}
 
 
 def _validate(content: object, config: Path) -> None:

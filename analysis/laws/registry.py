@@ -73,6 +73,13 @@ LAWS = {
             also=("layers",),
         ),
         Law(
+            "multilinguality",
+            "analysis.laws.multilinguality",
+            "fit_runs",
+            "MultilingualityFit",
+            "params_non_embedding, tokens, domain and its tokens, mixture, loss_bits_per_byte, seed; the stage is the arm",
+        ),
+        Law(
             "prepacking",
             "analysis.laws.prepacking",
             "fit_prepacking",

@@ -1,10 +1,19 @@
+import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from analysis.laws.multilinguality_similarity import alike, sets_of, similarity, trigram_overlap
 from curselab.errors import InputError
 from sweeps.plan import load_plan
 from sweeps.registry import SWEEPS
+from trainer.spec import PlannedRun
+from trainer.text.document import SHUFFLED
+from trainer.text.prepare import range_split
+from trainer.text.sources import documents
 
 GRIDS = ("smoke", "default", "full", "paper")
 
@@ -13,7 +22,7 @@ GRIDS = ("smoke", "default", "full", "paper")
 def test_every_grid_expands_and_every_run_has_one_shard(root: Path, grid: str) -> None:
     plan = load_plan(root / "config" / f"{grid}.yaml")
     assert plan.grid == grid
-    assert set(plan.sweeps) == set(SWEEPS)
+    assert {*plan.sweeps, *plan.left_out} == set(SWEEPS)
     shared_out = [run for sweep in plan.sweeps for shard in plan.shards(sweep) for run in plan.shard(sweep, shard)]
     assert sorted(run.run_id for run in shared_out) == sorted(run.run_id for run in plan.runs)
     assert all(plan.flop(run) > 0 for run in plan.runs)
@@ -38,6 +47,83 @@ def test_depth_compares_every_scheme_with_the_baseline_on_equal_terms(root: Path
     assert len(set(map(frozenset, arms.values()))) == 1  # the same depths, rates and seeds
     assert len({(spec.training.tokens, spec.model.width, spec.text) for spec in runs}) == 1
     assert all(spec.probes.tokens and spec.probes.loss_tokens for spec in runs)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_arms_of_multilinguality_are_compared_on_equal_terms(root: Path, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.plan._missing_folders", lambda runs: set())
+    plan = load_plan(root / "config" / f"{grid}.yaml")
+    cells: dict[str, set[tuple[str, int, int, int, int]]] = {}
+    for run in plan.runs:
+        if run.sweep == "multilinguality":
+            spec, (target, *_) = run.spec, run.spec.training.mixture
+            assert spec.evaluation.domains == (target.domain,)
+            cell = (target.domain, spec.model.width, target.tokens, spec.training.tokens, spec.seed)
+            cells.setdefault(run.stage, set()).add(cell)
+    assert cells["matched"] == cells["similar"] == cells["dissimilar"] >= cells["null_language"]
+    alone = {(*cell[:3], cell[4]) for cell in cells["monolingual"]}
+    assert {(*cell[:3], cell[4]) for cell in cells["similar"]} <= alone
+    targets, _, _, _, seeds = map(set, zip(*cells["similar"], strict=True))
+    assert len(seeds) >= (3 if grid in ("full", "paper") else 2)
+    assert len(targets) >= (6 if grid in ("full", "paper") else 2)
+    # steps do not fall where data grows
+    by_data = sorted({(cell[2], cell[3]) for cell in cells["monolingual"]})
+    assert by_data == sorted(by_data, key=lambda cell: cell[1])
+
+
+def full_multilinguality(root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[PlannedRun]:
+    monkeypatch.setattr("sweeps.plan._missing_folders", lambda runs: set())
+    runs = [run for run in load_plan(root / "config/full.yaml").runs if run.sweep == "multilinguality"]
+    assert {run.spec.text.source.path for run in runs} == {f"../shared/corpora/{folder.name}"}
+    return runs
+
+
+def test_sets_of_the_full_grid_are_those_of_the_papers_rule(root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shared / "corpora/bible_nt"
+    runs = full_multilinguality(root, folder, monkeypatch)
+    languages = pd.read_csv(folder / "languages.csv")
+    languages = languages[languages["code"].isin(runs[0].spec.text.source.domains)]
+    assert set(languages["script"]) == {"Latin"}
+    shared_trigrams = trigram_overlap({code: (folder / f"{code}.txt").read_text() for code in languages["code"]})
+    pairs = alike(languages).merge(shared_trigrams, on=["lang_a", "lang_b"])
+    matrix = similarity(pairs, ["same_family", "same_genus", "ln_shared_trigrams"])
+    for run in runs:
+        target, *others = (part.domain for part in run.spec.training.mixture)
+        if run.stage in ("similar", "dissimilar"):
+            assert others == sets_of(matrix, target, 5)[run.stage == "dissimilar"]
+    targets = {run.spec.evaluation.domains[0] for run in runs}
+    assert len(languages[languages["code"].isin(targets)]["family"].unique()) >= 4
+
+
+def test_no_added_language_of_the_full_grid_is_read_twice(root: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shared / "corpora/bible_nt"
+    runs = full_multilinguality(root, folder, monkeypatch)
+    spec = runs[0].spec.text
+    there: Counter[str] = Counter()
+    for document in documents(replace(spec.source, path=str(folder))):
+        there[document.domain] += len(document.text.encode()) * (range_split(document.position, spec) == "train")
+    for run in runs:
+        for part in run.spec.training.mixture[1:]:
+            assert part.share * run.spec.training.tokens <= there[part.domain.removesuffix(SHUFFLED)]
+        assert run.spec.training.mixture[0].tokens < there[run.spec.training.mixture[0].domain]
+
+
+def test_a_sweep_on_a_folder_that_is_not_there_is_left_out_and_says_so(tmp_path: Path) -> None:
+    axes = {"size": ["6k"], "training.tokens": [4096], "seed": [0]}
+    own = {**axes, "text.source": [{"kind": "files", "path": str(tmp_path / "no")}]}
+    content = {"grid": "g", "shards": 1, "sweeps": {"scaling": {"run": axes}, "learning_rate": {"chosen": own}}}
+    file = tmp_path / "g.yaml"
+    file.write_text(json.dumps(content))
+    plan = load_plan(file)
+    assert plan.sweeps == ("scaling",)
+    assert set(plan.left_out) == {"learning_rate"}
+    assert "sweeps.learning_rate is left out, no such folder: " in plan.left_out["learning_rate"]
+    (tmp_path / "no").mkdir()
+    assert load_plan(file).sweeps == ("scaling", "learning_rate")
+    # a text that the grid names for all its sweeps is no option
+    text = {"source": {"kind": "files", "path": "nowhere"}}
+    file.write_text(json.dumps({**content, "text": text, "sweeps": {"scaling": {"run": axes}}}))
+    assert load_plan(file).sweeps == ("scaling",)
 
 
 def test_students_wait_for_the_shards_of_their_teachers(root: Path) -> None:

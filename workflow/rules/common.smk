@@ -24,6 +24,9 @@ try:
     }
 except InputError as error:
     sys.exit(f"curselab: {error}")
+if workflow.is_main_process:
+    for line in PLAN.left_out.values():
+        print(f"curselab: {line}", file=sys.stderr)
 
 # laws on the tables of their sweeps, controlled truths and benches on their own
 FITTED = [*PLAN.sweeps, *PLAN.problems, *PLAN.benches]
