@@ -117,6 +117,35 @@ def depth_table(arms: pd.DataFrame, calls: Mapping[tuple[str, int], str], level:
     return pd.DataFrame(rows)
 
 
+def gain_table(verdicts: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Lay out what each arm is worth in target data (rows of ``MultilingualityFit.frame``), 1: as much as there is."""
+    rows = []
+    for row in verdicts.to_dict("records"):
+        worth, matched = ([_factor(row[name]) for name in names] for names in (_OWN, _MATCHED))
+        rows.append(
+            {
+                "Arm": " ".join(filter(None, (row["language"], row["mixture"]))).replace("_", " "),
+                "$N$": short(row["params"]),
+                "$D$": short(row["tokens"]),
+                "Added / own": short(row["added"] / row["tokens"], 2),
+                rf"Worth, {100 * level:g}\% interval": f"{short(worth[0])} {interval(*worth[1:])}",
+                "Over matched": "--" if matched[0] is None else f"{short(matched[0])} {interval(*matched[1:])}",
+                "Detectable": short(_factor(row["detectable"])),
+                r"Censored (\%)": f"{100 * row['censored']:.0f}",
+                "Verdict": row["verdict"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+_OWN = ("gain", "lower", "upper")
+_MATCHED = ("matched", "matched_lower", "matched_upper")
+
+
+def _factor(log2: float | None) -> float | None:
+    return None if log2 is None or pd.isna(log2) else 2.0**log2
+
+
 def _between(row: Mapping[Hashable, Any], name: str, digits: int = 3) -> str:
     """Value and interval of a column, or a dash and why."""
     if pd.isna(row[name]):
@@ -148,6 +177,8 @@ def latex(fit: Any) -> str:
         calls = {(verdict.scheme, verdict.depth): verdict.call for verdict in (fit.curse, *fit.lifts)}
         words = f"Verdict of {fit.curse.scheme}: whether it has the curse; of the others: whether they lift it."
         return to_latex(depth_table(fit.frame(), calls, fit.level), f"{note} {words}")
+    if fit.law == "multilinguality":
+        return to_latex(gain_table(fit.mean_frame(), fit.level), f"{note}{_contrasts(fit)}")
     if fit.law == "prepacking":
         return to_latex(parameter_table(fit.frame(), fit.level), _times(fit))
     return to_latex(parameter_table(fit.frame(), fit.level), note)
@@ -182,6 +213,17 @@ def _law_over_students(law: Any) -> str:
         return f"Law over students {NOT_IDENTIFIED}: {law.reason}."
     b = f"$b$ = {with_uncertainty(law.b, law.b_se)} {interval(law.b_lower, law.b_upper)}"
     return f"{b}, $k$ = {short(law.k)} {interval(law.k_lower, law.k_upper)}; $b = 1$ is {law.verdict}."
+
+
+def _contrasts(fit: Any) -> str:
+    """Say what separates the arms, and where crossovers were found."""
+    words = "".join(
+        f" {c.first} over {c.second}: {short(_factor(c.value))} {interval(_factor(c.lower), _factor(c.upper))}, {c.answer}."
+        for c in fit.contrasts
+        if c.tokens is None
+    ).replace("_", " ")
+    inside = sum(c.tokens is not None and not c.notes for c in fit.crossovers)
+    return rf"{words} Crossovers within the data: {inside} of {len(fit.crossovers)}. Censored: {100 * fit.censored:.0f}\%."
 
 
 def write_table(fit_path: Path, out: Path) -> None:

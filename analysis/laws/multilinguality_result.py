@@ -76,6 +76,10 @@ class MultilingualityFit:
         """One row a verdict, of the mean over languages first; see :class:`Verdict`."""
         return verdict_frame(self.verdicts + self.by_language)
 
+    def mean_frame(self) -> pd.DataFrame:
+        """One row a verdict of the mean over languages, or of the only one, after those of more passes alone."""
+        return verdict_frame(self.controls + (self.verdicts or self.by_language))
+
     def crossover_frame(self) -> pd.DataFrame:
         """One row a crossover; notes by their codes."""
         return pd.DataFrame([to_plain(c) | {"notes": "; ".join(n.code for n in c.notes)} for c in self.crossovers])

@@ -5,11 +5,13 @@ from analysis.fit import fit_file
 from analysis.laws.capacity_gap import fit_capacity_gap
 from analysis.laws.depth import fit_depth
 from analysis.laws.learning_rate import fit_learning_rate
+from analysis.laws.multilinguality import fit_runs as fit_multilingual_runs
 from analysis.laws.scaling import fit_runs
 from analysis.tables import interval, latex, short, with_uncertainty, write_table
 from curselab.contract import check_frame
 from tests.analysis.depth_factories import CURED, PLAIN, depth_tables
 from tests.analysis.factories import capacity_gap_runs, learning_rate_runs, scaling_runs
+from tests.analysis.multilinguality_factories import multilinguality_runs
 
 
 @pytest.mark.parametrize(
@@ -92,3 +94,15 @@ def test_a_table_is_written_from_a_fit_file(tmp_path):
     result = fit_file("scaling", tmp_path / "runs.csv", tmp_path / "fit.json")
     write_table(tmp_path / "fit.json", tmp_path / "table.tex")
     assert (tmp_path / "table.tex").read_text() == latex(result)
+
+
+def test_each_arm_is_a_row_with_both_baselines_and_its_verdict():
+    runs = multilinguality_runs(sizes=(6_000,), tokens=(20_000, 63_000), ratios=(1,), languages=3, seeds=2)
+    fit = fit_multilingual_runs(runs, bootstrap=100)
+    text = latex(fit)
+    assert text.count(r"\\") == 1 + 2 + 3 * 2  # heading, the control and three arms at two sizes of data
+    (verdict,) = (v for v in fit.verdicts if v.mixture == "null_language" and v.tokens == 20_000)
+    assert f"null language & 6000 & 20000 & 1.0 & {short(2**verdict.gain)} [" in text
+    assert f"& {short(2**verdict.matched)} [" in text
+    assert "similar over dissimilar" in text
+    assert f"Censored: {100 * fit.censored:.0f}" in text
