@@ -65,7 +65,7 @@ def _new_axes(venue: str) -> NDArray[Any]:
 
 
 def _speedups(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
-    found = fit.speedups(runs)
+    found: pd.DataFrame = fit.speedups(runs)
     found = found[found["method"].isin(_DRAWN)].rename(columns={"padding_ratio": "x"})
     measured = found.assign(series="measured", value=found["measured"], lower=np.nan, upper=np.nan)
     predicted = found.assign(series="predicted", value=found["predicted"])
@@ -75,7 +75,8 @@ def _speedups(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
 def _published() -> pd.DataFrame:
     found = compare_data_sets(draws=50)
     found = found.rename(columns={"padding_ratio": "x", "published": "value"})
-    return found.assign(series="published", method="prepacking", lower=np.nan, upper=np.nan)[_COLUMNS]
+    found = found.assign(series="published", method="prepacking", lower=np.nan, upper=np.nan)
+    return found[_COLUMNS]
 
 
 def _ranges(runs: pd.DataFrame) -> pd.DataFrame:
@@ -96,16 +97,15 @@ def _paint_speedups(ax: Axes, drawn: pd.DataFrame) -> None:
     published = drawn[drawn["series"] == "published"]
     ax.plot(published["x"], published["value"], color=GREY, marker="x", linestyle="none", markersize=2.5, alpha=0.6)
     for method in _DRAWN:
-        look = _look(method)
-        for series, style in (("measured", look), ("predicted", look | {"marker": "_"})):
-            part = drawn[(drawn["series"] == series) & (drawn["method"] == method)]
-            ax.plot(part["x"], part["value"], **{"linestyle": "none", "markersize": 3.5} | style)
+        for series, change in (("measured", {}), ("predicted", {"marker": "_"})):
+            part, look = drawn[(drawn["series"] == series) & (drawn["method"] == method)], _look(method) | change
+            ax.plot(part["x"], part["value"], linestyle="none", **{"markersize": 3.5, **look})
     ratios = drawn["x"].dropna()
     ends = np.array([ratios.min(), ratios.max()])
     ax.plot(ends, ends, **_BOUND)
     ax.axhline(1, **_BOUND)
     for axis in (ax.xaxis, ax.yaxis):
-        ax.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
+        ax.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_major_locator(FixedLocator([0.5, 1, 2, 4, 8, 16]))
         axis.set_major_formatter(FormatStrFormatter("%g"))
         axis.set_minor_locator(NullLocator())
@@ -115,7 +115,7 @@ def _paint_speedups(ax: Axes, drawn: pd.DataFrame) -> None:
 
 def _paint_range(ax: Axes, drawn: pd.DataFrame, series: str, label: str) -> None:
     part = drawn[drawn["series"] == series].reset_index(drop=True)
-    for place, row in part.iterrows():
+    for place, row in enumerate(part.to_dict("records")):
         look = _look(row["method"])
         ax.plot([row["lower"], row["upper"]], [place, place], color=look["color"], linewidth=1)
         ax.plot(row["value"], place, **look | {"markersize": 3.5})
