@@ -47,8 +47,10 @@ def read_table(law: str, runs: Path) -> pd.DataFrame:
 
 
 def beside(law: str, runs: Path) -> dict[str, Path]:
-    """Files of the other tables that a law reads, by name: they lie beside the runs and end like them."""
-    return {name: runs.with_name(f"{name}{runs.suffix}") for name in find(law).also}
+    """Files of the other tables that a law reads, by name: beside the runs, ending like them or else in .parquet."""
+    alike = {name: runs.with_name(f"{name}{runs.suffix}") for name in find(law).also}
+    packed = {name: path.with_suffix(".parquet") for name, path in alike.items()}
+    return {name: packed[name] if packed[name].exists() and not path.exists() else path for name, path in alike.items()}
 
 
 def read_beside(law: str, runs: Path) -> dict[str, pd.DataFrame]:
