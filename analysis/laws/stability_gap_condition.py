@@ -13,6 +13,7 @@ from analysis.laws.stability_gap_factorial import Effect, factorial
 from analysis.laws.stability_gap_log import MIN_POINTS, Better, Curve, read_log
 from analysis.laws.stability_gap_metrics import first_reach
 from analysis.laws.stability_gap_mixture import OTHER_PATHS, Arm
+from analysis.laws.stability_gap_probes import ProbeReading, probe_readings
 from analysis.laws.stability_gap_result import StabilityGapFit
 from analysis.laws.stability_gap_runs import ACCURACY, LOSS, Condition
 from analysis.laws.stability_gap_sweep import ArmEnd, ConditionFit
@@ -54,6 +55,7 @@ def fit_condition(
         accuracies=_accuracies(condition, tolerance=tolerance, level=level),
         ends=_ends(condition, curves, baselines, window_steps=window_steps, level=level),
         effects=tuple(_effects(condition, arms, margin=margin, level=level)),
+        probes=_probes(condition, curves, losses, level),
         at_constant_rate=_at_constant_rate(condition, curves, losses),
     )
 
@@ -75,6 +77,13 @@ def _gaps(condition: Condition, arms: FittedArms, value: str, better: Better) ->
     gaps = (judge(arms, key, control=control.get(key[0]), baseline=None, is_control=key[0] in own) for key in curves)
     settings: dict[str, str | float | int] = {"value": value, "better": better, "tolerance": arms.tolerance}
     return StabilityGapFit(gaps=tuple(gaps), level=arms.level, settings=settings)
+
+
+def _probes(
+    condition: Condition, curves: Mapping[Key, Curve], losses: StabilityGapFit, level: float
+) -> tuple[ProbeReading, ...]:
+    gaps = {gap.arm: gap for gap in losses.gaps if gap.split == condition.old[0]}
+    return probe_readings(condition.probes, gaps, _controls(condition, curves), level)
 
 
 def _controls(condition: Condition, curves: Mapping[Key, Curve]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from analysis.columns import require_columns
 from analysis.laws.stability_gap_mixture import Arm, Row, arms_of, read_mixture
+from analysis.laws.stability_gap_probes import read_probes
 from curselab.errors import InputError
 
 LOSS, ACCURACY = "loss_nats_per_token", "accuracy_share"
@@ -36,6 +37,8 @@ class Condition:
     arms: tuple[Arm, ...]
     log: pd.DataFrame
     """One row an evaluation: ``arm``, ``seed``, ``split`` (domain), ``step``, ``tokens``, ``learning_rate`` and metrics."""
+    probes: pd.DataFrame
+    """Rows of :mod:`analysis.laws.stability_gap_probes`: ``arm``, ``seed``, ``step``, ``tokens``, ``metric``, ``value``."""
     references: pd.DataFrame
     """Last evaluations of runs from scratch: ``arm``, ``seed``, ``split`` and the metrics."""
 
@@ -66,7 +69,7 @@ def read_conditions(runs: pd.DataFrame, metrics: pd.DataFrame) -> list[Condition
     require_columns(runs, *_NEEDED)
     require_columns(metrics, "run_id", "step", "tokens", "split", "domain", "metric", "value")
     rows = _with_bases(runs)
-    curves = _curves(rows, metrics)
+    curves, probes = _curves(rows, metrics), read_probes(metrics)
     shared: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         if row["new"]:
@@ -74,7 +77,7 @@ def read_conditions(runs: pd.DataFrame, metrics: pd.DataFrame) -> list[Condition
     found = []
     for key, own in shared.items():
         controls = [row for row in rows if row["base"] and not row["new"] and _place(row) == key[:-1]]
-        found.append(_condition([*controls, *own], curves, [row for row in rows if not row["base"]]))
+        found.append(_condition([*controls, *own], curves, probes, [row for row in rows if not row["base"]]))
     if not found:
         raise InputError("data: no run goes on from a base with new text (stages whose runs have a base_id)")
     return sorted(found, key=lambda c: (c.tokens, c.params, c.name))
@@ -108,12 +111,12 @@ def _with_bases(runs: pd.DataFrame) -> list[Row]:
     return rows
 
 
-def _condition(members: list[Row], curves: pd.DataFrame, scratch: list[Row]) -> Condition:
+def _condition(members: list[Row], curves: pd.DataFrame, probes: pd.DataFrame, scratch: list[Row]) -> Condition:
     first = members[-1]  # controls, which come before, add no text
     arms = arms_of(members)
     seeds = {unit: i for i, unit in enumerate(sorted({row["unit"] for row in members}))}
     domains = {*first["old"], first["new"]}
-    logs = []
+    logs, names = [], []
     for name, rows in arms.values():
         twice = [unit for unit, n in Counter(row["unit"] for row in rows).items() if n > 1]
         if twice:
@@ -122,6 +125,7 @@ def _condition(members: list[Row], curves: pd.DataFrame, scratch: list[Row]) -> 
                 " what they differ in must be a stage of its own"
             )
         alive = [row for row in rows if row["status"] == "ok"]
+        names += [(row["run_id"], name.name, seeds[row["unit"]]) for row in alive]
         logs += [_log(row, curves, domains).assign(arm=name.name, seed=seeds[row["unit"]]) for row in alive]
     if not logs:
         raise InputError(f"data: every run of {first['base']} to {first['new']} at {first['tokens']} tokens diverged")
@@ -137,6 +141,7 @@ def _condition(members: list[Row], curves: pd.DataFrame, scratch: list[Row]) -> 
         tokens=int(first["tokens"]),
         arms=tuple(arm for arm, _ in arms.values()),
         log=log,
+        probes=probes.merge(pd.DataFrame(names, columns=["run_id", "arm", "seed"]), on="run_id").drop(columns="run_id"),
         references=pd.concat(ends, ignore_index=True) if ends else log.iloc[:0],
     )
 

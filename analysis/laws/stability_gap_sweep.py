@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.fitting.result import Counts, Note, Status, from_plain, to_plain
 from analysis.fitting.seeds import Estimate
 from analysis.laws.stability_gap_factorial import Effect
+from analysis.laws.stability_gap_probes import ProbeReading
 from analysis.laws.stability_gap_result import Gap, StabilityGapFit, shown
 from curselab.errors import InputError
 
@@ -58,6 +59,8 @@ class ConditionFit:
     """Where questions were asked."""
     ends: tuple[ArmEnd, ...]
     effects: tuple[Effect, ...]
+    probes: tuple[ProbeReading, ...]
+    """Gradients and movement of the blocks, where they were measured."""
     at_constant_rate: bool | None
     """Whether an arm at a constant rate comes back, too, on the old text; None where there is no such arm."""
 
@@ -147,6 +150,18 @@ class StabilityGapSweep:
             for c in self.conditions
             for e in c.effects
         ]
+        return pd.DataFrame(rows)
+
+    def probes(self) -> pd.DataFrame:
+        """One row a condition, arm and metric: gradients and movement of blocks before the minimum and at the end."""
+        rows = []
+        for c in self.conditions:
+            for p in c.probes:
+                row = _place(c) | {"arm": p.arm, "metric": p.metric}
+                for name in ("before", "before_over_control", "end"):
+                    e = getattr(p, name)
+                    row |= {name: e.value, f"{name}_lower": e.lower, f"{name}_upper": e.upper}
+                rows.append(row)
         return pd.DataFrame(rows)
 
     def summary(self) -> str:

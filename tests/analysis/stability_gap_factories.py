@@ -19,6 +19,8 @@ GAIN = 0.8
 EFFECTS = {"subset": 0.05, "quality": -0.04, "mixture": 0.03, "fixed": 0.0}
 """On the new loss at the end, nats/token; subset and quality together have another ``INTERACTION``."""
 INTERACTION = -0.02
+COSINE = 0.5
+"""Of the gradients of both texts in the control; 0.2 less in the arms."""
 SHALLOWER = 0.5
 """Depth with a mixture over that without."""
 _OLD = "prose 0.8, told 0.2"
@@ -80,6 +82,15 @@ class Sweep:
         at = np.unique([0, *np.round(1.5 ** np.arange(0, np.log(steps) / np.log(1.5))), steps])
         values = accuracy(at / steps) + 0.002 * self.rng.standard_normal(len(at))
         self._add(run_id, at, tokens / steps, "told", "validation", "accuracy_share", values)
+
+    def gradients(self, run_id: str, tokens: int, cosine: float) -> None:
+        """Add cosines of gradients at powers of four, and a balance of blocks of 1.2 at each but the first."""
+        steps = STEPS_A_BUDGET[tokens]
+        at = np.array([0, 1, 4, 16, 64, 256, steps])
+        values = cosine + 0.01 * self.rng.standard_normal(len(at))
+        self._add(run_id, at, tokens / steps, "code", "validation", "gradient_cosine", values)
+        moved = 1.2 + 0.01 * self.rng.standard_normal(len(at) - 1)
+        self._add(run_id, at[1:], tokens / steps, "all", "validation", "weight_change_bottom_over_top", moved)
 
     def _add(self, run_id: str, at: Any, a_step: float, domain: str, split: str, metric: str, values: Any) -> None:
         rows = zip(at.tolist(), values.tolist(), strict=True)
@@ -157,6 +168,7 @@ def stability_gap_tables(
                     run, tokens, {"code": new_loss(fallen), "prose": old_loss(depth), "told": new_loss(0.3)}, rate=rate, seed=s
                 )
                 if questions:
+                    sweep.gradients(run, tokens, COSINE if stage == "old_text" else COSINE - 0.2)
                     sweep.answers(run, tokens, lambda t, d=depth: 0.6 + d * _dip().at(t[None])[0])
             scratch = sweep.run("new_alone", mixture="code 0.8, told 0.2", **shared)
             sweep.curve(scratch, tokens, {"code": new_loss(0.6), "prose": new_loss(-1.0)}, rate=rewarmed, seed=s)
