@@ -117,6 +117,26 @@ def depth_table(arms: pd.DataFrame, calls: Mapping[tuple[str, int], str], level:
     return pd.DataFrame(rows)
 
 
+def stability_gap_table(arms: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Lay out the arms of the largest budget on the old text (rows of ``StabilityGapSweep.frame``)."""
+    rows = []
+    for row in arms.to_dict("records"):
+        rows.append(
+            {
+                "New text": str(row["new"]),
+                "Arm": str(row["arm"]).replace("_", " ").replace("%", r"\%"),
+                rf"Depth, {100 * level:g}\% interval": _between(row, "depth"),
+                "Over control": _between(row, "excess_depth"),
+                "Gap index": _between(row, "gap_index"),
+                "Forgotten": _between(row, "permanent"),
+                "New loss": _between(row, "end_new_loss", 4),
+                "Speed-up": _between(row, "end_speed_up", 2),
+                "Verdict": "--" if pd.isna(row["verdict"]) else str(row["verdict"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def gain_table(verdicts: pd.DataFrame, level: float) -> pd.DataFrame:
     """Lay out what each arm is worth in target data (rows of ``MultilingualityFit.frame``), 1: as much as there is."""
     rows = []
@@ -181,7 +201,32 @@ def latex(fit: Any) -> str:
         return to_latex(gain_table(fit.mean_frame(), fit.level), f"{note}{_contrasts(fit)}")
     if fit.law == "prepacking":
         return to_latex(parameter_table(fit.frame(), fit.level), _times(fit))
+    if fit.law == "stability_gap":
+        rows = fit.frame()
+        last = rows["budget_tokens"] == rows.groupby(["base", "new"])["budget_tokens"].transform("max")
+        old = rows["split"].isna() | (rows["split"] == rows["main_old"])
+        words = f"Nats/token; each new text at its largest budget.{_strategies(fit)}"
+        return to_latex(stability_gap_table(rows[last & old], fit.level), f"{note} {words}")
     return to_latex(parameter_table(fit.frame(), fit.level), note)
+
+
+def _strategies(fit: Any) -> str:
+    """Say what each strategy does to the last new loss, with its Holm-corrected answer, at the largest budget."""
+    c = fit.condition(fit.conditions[0].new, base=fit.conditions[0].base)
+    told = [e for e in c.effects if e.outcome == "new_loss" and len(e.strategies) == 1]
+    ends = [f"{e.term} {short(e.estimate.value, 2)} {interval(e.estimate.lower, e.estimate.upper)}, {e.answer}" for e in told]
+    return f" Effects on the last loss on {c.new}: {'; '.join(ends)}." if ends else ""
+
+
+def _contrasts(fit: Any) -> str:
+    """Say what separates the arms, and where crossovers were found."""
+    words = "".join(
+        f" {c.first} over {c.second}: {short(_factor(c.value))} {interval(_factor(c.lower), _factor(c.upper))}, {c.answer}."
+        for c in fit.contrasts
+        if c.tokens is None
+    ).replace("_", " ")
+    inside = sum(c.tokens is not None and not c.notes for c in fit.crossovers)
+    return rf"{words} Crossovers within the data: {inside} of {len(fit.crossovers)}. Censored: {100 * fit.censored:.0f}\%."
 
 
 def _times(fit: Any) -> str:
@@ -213,17 +258,6 @@ def _law_over_students(law: Any) -> str:
         return f"Law over students {NOT_IDENTIFIED}: {law.reason}."
     b = f"$b$ = {with_uncertainty(law.b, law.b_se)} {interval(law.b_lower, law.b_upper)}"
     return f"{b}, $k$ = {short(law.k)} {interval(law.k_lower, law.k_upper)}; $b = 1$ is {law.verdict}."
-
-
-def _contrasts(fit: Any) -> str:
-    """Say what separates the arms, and where crossovers were found."""
-    words = "".join(
-        f" {c.first} over {c.second}: {short(_factor(c.value))} {interval(_factor(c.lower), _factor(c.upper))}, {c.answer}."
-        for c in fit.contrasts
-        if c.tokens is None
-    ).replace("_", " ")
-    inside = sum(c.tokens is not None and not c.notes for c in fit.crossovers)
-    return rf"{words} Crossovers within the data: {inside} of {len(fit.crossovers)}. Censored: {100 * fit.censored:.0f}\%."
 
 
 def write_table(fit_path: Path, out: Path) -> None:

@@ -80,6 +80,22 @@ LAWS = {
             "params_non_embedding, tokens, domain and its tokens, mixture, loss_bits_per_byte, seed; the stage is the arm",
         ),
         Law(
+            "stability_gap",
+            "analysis.laws.stability_gap",
+            "fit_runs",
+            "StabilityGapSweep",
+            "stage, base, mixture, tokens, seed; losses by domain and accuracies along the steps in the metrics beside the runs",
+            also=("metrics",),
+        ),
+        Law(
+            "stability_gap",
+            "analysis.laws.stability_gap",
+            "fit_runs",
+            "StabilityGapSweep",
+            "stage, base_id, mixture, tokens, seed; losses, accuracies and learning rates of the metrics beside the runs",
+            also=("metrics",),
+        ),
+        Law(
             "prepacking",
             "analysis.laws.prepacking",
             "fit_prepacking",

@@ -5,9 +5,11 @@ import pytest
 
 from analysis.laws.stability_gap import fit_runs
 from analysis.laws.stability_gap_sweep import StabilityGapSweep
+from analysis.tables import latex
 from curselab.errors import InputError
 from tests.analysis.stability_gap_factories import (
     CONTROL_DEPTH,
+    COSINE,
     DEPTH,
     EFFECTS,
     GAIN,
@@ -99,6 +101,26 @@ def test_ends_the_front_and_de_lange_s_metrics(fit):
 def test_answers_to_questions_have_gaps_of_their_own(fit):
     accuracies = fit.accuracies().set_index(["budget_tokens", "arm", "split"])
     assert accuracies.loc[(200_000, "plain", "told"), "depth"] == pytest.approx(DEPTH, abs=0.02)
+
+
+def test_gradients_are_compared_with_the_control_s_before_the_minimum(fit):
+    probes = fit.probes().set_index(["budget_tokens", "arm", "metric"])
+    cosine = probes.loc[(200_000, "plain", "gradient_cosine")]
+    assert cosine["before_over_control_lower"] <= -0.2 <= cosine["before_over_control_upper"]
+    assert cosine["before_over_control_upper"] < 0
+    assert cosine["end"] == pytest.approx(COSINE - 0.2, abs=0.03)
+    balance = probes.loc[(200_000, "plain", "weight_change_bottom_over_top")]
+    assert balance["before"] == pytest.approx(1.2, abs=0.03)
+    assert balance["before_over_control_lower"] < 0 < balance["before_over_control_upper"]
+
+
+def test_a_table_for_a_paper_has_the_arms_at_the_largest_budget(fit):
+    text = latex(fit)
+    assert r"code & plain & 0.2" in text
+    assert "subset + quality + mixture + fixed" in text
+    assert text.count(r"\\") == 1 + 12 + 4
+    assert "Effects on the last loss on code: subset 0.0" in text
+    assert "quality -0.05" in text
 
 
 def test_divergence_is_counted_and_no_one_else_pays_for_it():
