@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from analysis.fitting.result import Note
 from analysis.fitting.seeds import Estimate
 from analysis.fitting.separable import SeparableForm
@@ -96,7 +98,7 @@ def judge(arms: FittedArms, key: Key, *, control: str | None, baseline: str | No
         split=split,
         verdict="learning rate" if is_control and verdict == "gap, no control" else verdict,
         form=fit.form,
-        margin=fit.margin,
+        margin=fit.margin if np.isfinite(fit.margin) else None,
         intervals=fit.kind,
         n_seeds=len(fit.curve.seeds),
         n_evaluations=len(fit.curve.steps),
@@ -126,6 +128,8 @@ def above_zero(estimate: Estimate) -> bool:
 
 def _notes(fit: FittedCurve) -> list[Note]:
     notes = []
+    if not np.isfinite(fit.margin):
+        notes.append(Note("few_evaluations", f"{len(fit.curve.steps)} evaluations are too few to choose a form that dips"))
     if fit.kind == "noise":
         notes.append(Note("one_run", "too few seeds: the intervals say nothing of what another seed would give"))
     if fit.form == SMOOTH and fit.misfit:

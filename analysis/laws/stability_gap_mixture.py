@@ -147,7 +147,7 @@ def _named(arms: Mapping[tuple[str, str], Arm]) -> dict[tuple[str, str], Arm]:
         name = arm.name
         if arm.strategies is not None:
             name = " + ".join(arm.strategies) or "plain"
-        elif arm.name == arm.stage and stages[arm.stage] > 1:
+        elif arm.name == arm.stage and (stages[arm.stage] > 1 or arm.stage in OTHER_PATHS):
             name += ", new text" if arm.trains_on_new else ", old text"
             name += f" and {100 * arm.replayed:g} % old" if arm.replayed else ""
         named[key] = replace(arm, name=name)

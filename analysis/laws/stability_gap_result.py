@@ -25,8 +25,8 @@ class Gap:
     verdict: Verdict
     form: str
     """Of the curve that was measured."""
-    margin: float
-    """AICc of the best monotone form less that of the best other one."""
+    margin: float | None
+    """AICc of the best monotone form less that of the best other one; None with too few evaluations for one that dips."""
     intervals: str
     """Kind of the replicates."""
     n_seeds: int
@@ -94,9 +94,8 @@ class StabilityGapFit:
         """Text for a terminal: every arm and split, and what their runs cannot tell."""
         lines = [f"stability_gap: {self.settings['value']}, {self.level:.0%} intervals", ""]
         for gap in self.gaps:
-            lines.append(
-                f"{gap.arm}, {gap.split}: {gap.verdict} ({gap.form}, AICc margin {gap.margin:.1f}, {gap.n_seeds} seeds)"
-            )
+            margin = "--" if gap.margin is None else f"{gap.margin:.1f}"
+            lines.append(f"{gap.arm}, {gap.split}: {gap.verdict} ({gap.form}, AICc margin {margin}, {gap.n_seeds} seeds)")
             rows = {"depth": gap.depth, "excess depth": gap.excess_depth, "gap index": gap.gap_index}
             rows |= {"minimum (tokens)": gap.time_to_minimum, "recovery (tokens)": gap.time_to_recovery}
             rows |= {"final gain": gap.final_gain, "permanent": gap.permanent, "transient": gap.transient}

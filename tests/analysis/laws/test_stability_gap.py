@@ -238,6 +238,14 @@ def test_the_start_counts_as_often_as_it_was_evaluated(log):
     assert fit_curve(curve).dips
 
 
+def test_too_few_evaluations_for_a_dip_are_said(log):
+    few = log[(log["arm"] == "new") & log["step"].isin(STEPS[[0, 5, 10, 15, 25, -1]])]
+    gap = fit_stability_gap(few).gaps[0]
+    assert gap.margin is None
+    assert "few_evaluations" in [note.code for note in gap.notes]
+    assert "AICc margin --" in fit_stability_gap(few).summary()
+
+
 def test_the_five_lines_of_the_page_run_on_a_log(log, pytestconfig, tmp_path, monkeypatch, capsys):
     """The page's own code, on a log of the columns that it names."""
     page = (pytestconfig.rootpath / "docs/laws/stability_gap.md").read_text()
