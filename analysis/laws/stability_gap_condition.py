@@ -88,9 +88,11 @@ def _probes(
 
 def _controls(condition: Condition, curves: Mapping[Key, Curve]) -> dict[str, str]:
     """Control of each arm on new text: of its own stage, else one of the common path, the first with its learning rates."""
-    first = {arm: curve for (arm, _), curve in reversed(curves.items())}
+    first: dict[str, Curve] = {}
+    for (name, _), curve in curves.items():
+        first.setdefault(name, curve)
     controls = [arm for arm in condition.arms if not arm.trains_on_new and arm.name in first]
-    found = {}
+    found: dict[str, str] = {}
     for arm in condition.arms:
         if arm.trains_on_new and arm.name in first:
             own = (
@@ -230,8 +232,10 @@ def _speed_up(ends: pd.DataFrame, baselines: pd.DataFrame, tokens: int, level: f
         return Estimate(None, None, float(budgets[0] / tokens), n)
     reached = np.array([first_reach(np.log(budgets), -means, -loss) for loss in losses])
     log_ratio = over_seeds(np.minimum(reached, np.log(budgets[-1])) - np.log(tokens), level)
-    numbers = (None if x is None else float(np.exp(x)) for x in (log_ratio.value, log_ratio.lower, log_ratio.upper))
-    return Estimate(*numbers, n)
+    value, lower, upper = (
+        None if x is None else float(np.exp(x)) for x in (log_ratio.value, log_ratio.lower, log_ratio.upper)
+    )
+    return Estimate(value, lower, upper, n)
 
 
 def _effects(condition: Condition, arms: FittedArms, *, margin: float, level: float) -> list[Effect]:
@@ -252,7 +256,7 @@ def _effects(condition: Condition, arms: FittedArms, *, margin: float, level: fl
 
 
 def _wide(last: pd.DataFrame, seeds: Sequence[int], design: Mapping[str, object]) -> Vector:
-    table = last.pivot_table(index="seed", columns="arm", values="loss").reindex(index=seeds, columns=list(design))
+    table = last.pivot_table(index="seed", columns="arm", values="loss").reindex(index=list(seeds), columns=list(design))
     return np.asarray(table.to_numpy(dtype=float))
 
 

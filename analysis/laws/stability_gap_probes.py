@@ -63,14 +63,15 @@ def probe_readings(
     found = []
     for (arm, metric), rows in probes.groupby(["arm", "metric"], sort=False):
         wide = rows.pivot_table(index="seed", columns="tokens", values="value")
+        times = [int(at) for at in wide.columns.tolist()]
         gap, before, over = gaps.get(str(arm)), Estimate(None), Estimate(None)
         low = None if gap is None or gap.verdict == "none found" else gap.time_to_minimum.value
-        early = [] if low is None else [at for at in wide.columns if 0 < at < low]
+        early = [] if low is None else [at for at in times if 0 < at < low]
         if early:
             at = max(early)
             before = over_seeds(wide[at], level)
             other = probes[(probes["arm"] == controls.get(str(arm))) & (probes["metric"] == metric) & (probes["tokens"] == at)]
             over = over_seeds((wide[at] - other.set_index("seed")["value"]).dropna(), level)
-        end = over_seeds(wide[max(wide.columns)], level)
+        end = over_seeds(wide[max(times)], level)
         found.append(ProbeReading(arm=str(arm), metric=str(metric), before=before, before_over_control=over, end=end))
     return tuple(found)

@@ -155,7 +155,7 @@ def _curves(rows: list[Row], metrics: pd.DataFrame) -> pd.DataFrame:
     wide = scored.pivot_table(index=keys, columns="metric", values="value", aggfunc="first").reset_index()
     rates = own.loc[own["metric"] == "learning_rate", ["run_id", "step", "value"]]
     joined = wide.merge(rates.rename(columns={"value": "learning_rate"}), on=["run_id", "step"], how="left")
-    return joined.rename(columns={"domain": "split"}).set_index("run_id").sort_values(["split", "step"])
+    return pd.DataFrame(joined.rename(columns={"domain": "split"}).set_index("run_id").sort_values(["split", "step"]))
 
 
 def _log(row: Row, curves: pd.DataFrame, domains: set[str]) -> pd.DataFrame:
@@ -173,12 +173,12 @@ def _log(row: Row, curves: pd.DataFrame, domains: set[str]) -> pd.DataFrame:
             )
         parts.append(last[own.columns].assign(step=0, tokens=0, learning_rate=np.nan))
     log = pd.concat(parts).sort_values(["split", "step"])
-    return log.assign(learning_rate=log.groupby("split")["learning_rate"].bfill())
+    return pd.DataFrame(log.assign(learning_rate=log.groupby("split")["learning_rate"].bfill()))
 
 
 def _last(row: Row, curves: pd.DataFrame, domains: set[str]) -> pd.DataFrame:
     own = _of(row["run_id"], curves, domains)
-    return own[own["step"] == own["step"].max()].assign(arm=row["stage"], seed=row["seed"])
+    return pd.DataFrame(own[own["step"] == own["step"].max()].assign(arm=row["stage"], seed=row["seed"]))
 
 
 def _of(run_id: str, curves: pd.DataFrame, domains: set[str]) -> pd.DataFrame:
