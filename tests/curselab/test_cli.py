@@ -74,6 +74,17 @@ def test_a_problem_gives_its_table_and_nothing_for_a_name_that_the_grid_lacks(co
     assert not (tmp_path / "x").exists()
 
 
+def test_a_bench_gives_its_table_and_nothing_for_a_name_that_the_grid_lacks(command, tmp_path: Path) -> None:
+    axes = "width: [64], depth: 1, distribution: [uniform], batch: [3], draw: [0], longest: 8, repeats: 1, threads: 1"
+    (tmp_path / "grid.yaml").write_text(GRID + f"benches:\n  prepacking: {{{axes}}}\n")
+    assert command("bench", "prepacking", "--config", "grid.yaml", "--out", "times").returncode == 0
+    rows = (tmp_path / "times" / "runs.csv").read_text().splitlines()
+    assert [row.split(",")[:4] for row in rows[1:]] == [["w64", "uniform", "3", "0"]] * 7
+    assert "prepacking" in command("sweep", "list").stdout
+    refused(command("bench", "maze", "--config", "grid.yaml", "--out", "x"), "'maze'", "grid.yaml", "prepacking")
+    assert not (tmp_path / "x").exists()
+
+
 def test_planning_and_help_do_not_load_torch(root: Path) -> None:
     code = (
         "import sys; import curselab.cli, sweeps.plan, trainer.spec, trainer.text, analysis; sys.exit('torch' in sys.modules)"
