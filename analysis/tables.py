@@ -127,7 +127,7 @@ def stability_gap_table(arms: pd.DataFrame, level: float) -> pd.DataFrame:
                 "Arm": str(row["arm"]).replace("_", " ").replace("%", r"\%"),
                 rf"Depth, {100 * level:g}\% interval": _between(row, "depth"),
                 "Over control": _between(row, "excess_depth"),
-                "Gap index": _between(row, "gap_index"),
+                "Gap index": "--" if pd.isna(row["gap_index_lower"]) else _between(row, "gap_index"),
                 "Forgotten": _between(row, "permanent"),
                 "New loss": _between(row, "end_new_loss", 4),
                 "Speed-up": _between(row, "end_speed_up", 2),

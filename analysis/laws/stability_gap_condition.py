@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.fitting.seeds import Estimate, over_seeds
+from analysis.fitting.paired import paired_means
+from analysis.fitting.seeds import Estimate, contrast, over_seeds
 from analysis.laws.stability_gap_arms import FittedArms, Key, fit_arms, judge
 from analysis.laws.stability_gap_curve import pseudo_values
 from analysis.laws.stability_gap_factorial import Effect, factorial
@@ -146,15 +147,15 @@ def _ends(
     known = {arm.name: arm for arm in condition.arms}
     both = pd.concat([condition.log, condition.references]) if len(condition.references) else condition.log
     last = _last(both, condition.new)
-    old, new = _last(both, condition.old[0]).groupby("arm")["loss"], last.groupby("arm")["loss"]
+    old, new = (_paired(rows, level) for rows in (_last(both, condition.old[0]), last))
     on_new = [name for name, arm in known.items() if arm.trains_on_new]
-    means = pd.DataFrame({"old": old.mean(), "new": new.mean()}).reindex(on_new)
+    values = {name: [part[name].value if name in part else None for part in (old, new)] for name in on_new}
+    means = pd.DataFrame.from_dict(values, orient="index", columns=["old", "new"], dtype=float)
     names = [*known, *(name for name in condition.references["arm"].unique() if name not in known)]
     scale = baselines[(baselines["name"] == condition.name) & (baselines["params"] == condition.params)]
     ends = []
     for name in names:
         arm = known.get(name)
-        losses = [over_seeds(part.get_group(name) if name in part.groups else [], level) for part in (old, new)]
         windows = _windows(condition, curves, name, window_steps, level)
         own = last[last["arm"] == name]
         ends.append(
@@ -166,8 +167,8 @@ def _ends(
                 n_diverged=arm.n_diverged if arm else 0,
                 train_flop=arm.train_flop if arm and np.isfinite(arm.train_flop) else None,
                 unique_tokens=arm.unique_tokens if arm else None,
-                old_loss=losses[0],
-                new_loss=losses[1],
+                old_loss=old.get(name, Estimate(None)),
+                new_loss=new.get(name, Estimate(None)),
                 front=name in means.index and _on_front(means, name),
                 speed_up=_speed_up(own, scale, condition.tokens, level) if arm and arm.trains_on_new else _NOT_CROSSED,
                 worst_old_loss=windows[0],
@@ -177,6 +178,15 @@ def _ends(
             )
         )
     return tuple(ends)
+
+
+def _paired(last: pd.DataFrame, level: float) -> dict[str, Estimate]:
+    """Mean of each arm, with an interval that leaves out what a seed does to all arms: it is for comparing them."""
+    wide = last.pivot_table(index="seed", columns="arm", values="loss")
+    if wide.empty:
+        return {}
+    paired = paired_means(wide.to_numpy(dtype=float))
+    return {str(arm): contrast(paired, row, level) for arm, row in zip(wide.columns, np.eye(wide.shape[1]), strict=True)}
 
 
 def _role(arm: Arm | None) -> str:

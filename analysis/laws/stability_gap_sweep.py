@@ -28,7 +28,7 @@ class ArmEnd:
     unique_tokens: float | None
     """Of the text that the arm adds."""
     old_loss: Estimate
-    """At the end, nats/token."""
+    """At the end, nats/token; the interval leaves out what a seed does to all arms alike, since arms are compared."""
     new_loss: Estimate
     front: bool
     """No other arm on new text has both losses lower (means over seeds)."""
