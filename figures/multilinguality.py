@@ -17,6 +17,7 @@ from curselab.errors import InputError
 from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, note, si, si_log_axis
 
 _MOST_SIZES, _MOST_DATA = 3, 4
+_STEPS = (0.1, 0.25, 0.5, *(2.0**k for k in range(20)))  # between ticks, log2
 _OUTSIDE = (0, (3, 2))
 _CONTROL = "alone, more passes"
 _FACES = {"equivalent": "#c8c8c8", "unresolved": "white"}  # of markers; the arm's own colour where there is an effect
@@ -234,13 +235,16 @@ def _ratio_ticks(ax: Axes, ratios: "pd.Series[float]", nothing: float) -> None:
 
 def _factor_ticks(axis: Axis, low: float, high: float) -> None:
     """Label an axis of log2 by the factors themselves, finer where it spans little."""
-    span = high - low
-    step = 2.0 if span > 6 else 1.0 if span > 2 else 0.5 if span > 0.9 else 0.25 if span > 0.4 else 0.1
+    step = next(step for step in _STEPS if (high - low) / step <= 6)
     ticks = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
     axis.set_major_locator(FixedLocator(ticks.tolist()))
-    axis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"1/{2**-value:g}" if value in range(-9, 0) else f"{2**value:.2g}")
-    )
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _factor(value)))
+
+
+def _factor(log2: float) -> str:
+    if abs(log2) > 9:
+        return f"$2^{{{log2:g}}}$"
+    return f"1/{2**-log2:g}" if log2 in range(-9, 0) else f"{2**log2:.3g}" if log2 > 6 else f"{2**log2:.2g}"
 
 
 def _paint_crossovers(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
