@@ -28,7 +28,7 @@ def test_a_few_replicates_are_covered(study):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("design", ["3 seeds", "5 seeds, more noise", "1 seed"])
+@pytest.mark.parametrize("design", ["3 seeds", "5 seeds, more noise", "1 seed", "1 seed, neighbours correlated 0.6"])
 def test_intervals_hold_the_truth_as_often_as_they_say(study, design):
     replicates = 200
     found = study(design, replicates)
