@@ -38,7 +38,7 @@ def text(text_id: str, config: Config, out: Annotated[Path, typer.Option(help="F
     if text_id not in texts:
         raise InputError(f"text {text_id!r}: not in {config} (allowed: {', '.join(texts)})")
     prepared = prepare_text(texts[text_id], out)
-    for split in ("train", "teacher", "validation"):
+    for split in ("train", "teacher", "validation") if texts[text_id].teacher_share > 0 else ("train", "validation"):
         tokens, size = prepared.n_tokens(split), prepared.n_bytes(split)
         typer.echo(f"text {text_id}: {split} {size:,} bytes, {tokens:,} tokens", err=True)
 
