@@ -24,7 +24,7 @@ from trainer.prefill_bench_spec import PrefillBenchSpec
 from trainer.sharing import share_key
 from trainer.spec import PlannedRun
 from trainer.strict import short_hash
-from trainer.text_spec import FilesText, TextSpec
+from trainer.text_spec import FilesText, SeveralText, TextSpec
 
 SCHEMA = Path(__file__).parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -42,7 +42,7 @@ class Plan:
     benches: Mapping[str, PrefillBenchSpec]
     """What is timed, by name."""
     left_out: Mapping[str, str]
-    """Sweeps whose text is a folder that is not there, each with one line that says so."""
+    """Sweeps whose text is in part a folder that is not there, each with one line that says what of it is left out."""
 
     @property
     def sweeps(self) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class Plan:
 
 
 def load_plan(config: Path) -> Plan:
-    """Read a grid's configuration and expand all its sweeps, but for those that read a folder of their own which is not there.
+    """Read a grid's configuration and expand all its sweeps, but for runs that read a folder of their own which is not there.
 
     Parameters
     ----------
@@ -142,12 +142,16 @@ def load_plan(config: Path) -> Plan:
     for sweep, axes in content["sweeps"].items():
         where = f"{config}: sweeps.{sweep}"
         expanded = expand(sweep, axes, overrides=overrides, where=where)
-        if missing := _missing_folders(expanded) - {overrides.get("text", {}).get("source", {}).get("path")}:
+        missing = _missing_folders(expanded) - {overrides.get("text", {}).get("source", {}).get("path")}
+        lost = _without_text(expanded, missing)
+        kept = [run for run in expanded if run.run_id not in lost]
+        if lost:
+            stages = dict.fromkeys(run.stage for run in expanded if run.run_id in lost)
+            what = f"{where}.{', '.join(stages)}" if kept else where
             left_out[sweep] = (
-                f"{where} is left out, no such folder: {', '.join(sorted(missing))}; put text there or edit its path"
+                f"{what} is left out, no such folder: {', '.join(sorted(missing))}; put text there or edit its path"
             )
-        else:
-            runs += expanded
+        runs += kept
     problems = {
         name: read_problem(name, axes, where=f"{config}: problems.{name}")
         for name, axes in content.get("problems", {}).items()
@@ -160,8 +164,22 @@ def load_plan(config: Path) -> Plan:
 
 def _missing_folders(runs: Iterable[PlannedRun]) -> set[str]:
     """Folders of text that are not there."""
-    sources = {run.spec.text.source for run in runs}
-    return {source.path for source in sources if isinstance(source, FilesText) and not Path(source.path).is_dir()}
+    return {path for text in {run.spec.text for run in runs} for path in _folders(text) if not Path(path).is_dir()}
+
+
+def _folders(text: TextSpec) -> set[str]:
+    """Folders that a text is read from."""
+    sources = text.source.sources if isinstance(text.source, SeveralText) else (text.source,)
+    return {source.path for source in sources if isinstance(source, FilesText)}
+
+
+def _without_text(runs: Iterable[PlannedRun], missing: set[str]) -> set[str]:
+    """Run ids of the runs whose text is missing, and of those that need one of them and so come later."""
+    lost: set[str] = set()
+    for run in runs:
+        if _folders(run.spec.text) & missing or {run.spec.objective.teacher, run.spec.start.base} & lost:
+            lost.add(run.run_id)
+    return lost
 
 
 def _validate(content: object, config: Path) -> None:

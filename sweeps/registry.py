@@ -8,7 +8,7 @@ from ruamel.yaml.error import YAMLError
 
 from curselab.errors import InputError
 
-SWEEPS = ("scaling", "capacity_gap", "learning_rate", "depth", "multilinguality")
+SWEEPS = ("scaling", "capacity_gap", "learning_rate", "depth", "multilinguality", "stability_gap")
 PROBLEMS = ("kernel_toy", "mapping")
 """Controlled truths: small problems whose tables the law of capacity gap reads."""
 BENCHES = ("prepacking",)

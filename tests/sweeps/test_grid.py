@@ -1,9 +1,13 @@
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 from curselab.errors import InputError
 from sweeps.grid import expand
 from sweeps.registry import BENCHES, FOLDER, PROBLEMS, SWEEPS, read_yaml
 from trainer.flops import count_parameters
+from trainer.schedule import factor_at, last_rate
 from trainer.spec import RunSpec
 from trainer.text_spec import FilesText
 
@@ -220,3 +224,59 @@ def test_a_paired_run_starts_from_the_base_of_its_own_seed_and_shape(monkeypatch
     pairs = [(by_id[run.spec.start.base], run.spec) for run in runs if run.stage == "go_on"]
     assert len(pairs) == 4
     assert all((base.seed, base.model) == (spec.seed, spec.model) for base, spec in pairs)
+
+
+# subset read more than once, lowest perplexity, and old text: none, a subset (drawn once) or all of it (drawn anew)
+def cell(mixture: tuple) -> tuple[bool, bool, str]:
+    new, *others = mixture
+    old = [part for part in others if part.domain != "told"]
+    drawn = "none" if not old else "once" if old[0].tokens else "anew"
+    return 0 < new.tokens < 100_000, new.selection == "lowest_perplexity", drawn
+
+
+def test_the_stability_gap_is_a_full_factorial_whose_arms_share_steps_rates_and_bases(root: Path) -> None:
+    axes = read_yaml(root / "config" / "default.yaml")["sweeps"]["stability_gap"]
+    runs = expand("stability_gap", axes, overrides={}, where="test")
+    arms = [run.spec for run in runs if run.stage in ("strong", "strategy")]
+    budgets, seeds = {spec.training.tokens for spec in arms}, {spec.seed for spec in arms}
+    assert len(budgets) >= 3
+    assert len(seeds) >= 3
+    cells = Counter(cell(spec.training.mixture) for spec in arms if spec.training.mixture[0].selection != "highest_perplexity")
+    wanted = {(subset, quality, drawn) for subset in (True, False) for quality in (True, False) for drawn in ("none", "anew")}
+    wanted |= {(True, quality, "once") for quality in (True, False)}  # without a subset, once and anew are one
+    assert cells == dict.fromkeys(wanted, len(budgets) * len(seeds))
+    # the control C1 among them: one path of rates, one state of the optimiser, the same text told
+    control = [run.spec for run in runs if run.stage == "old_text"]
+    for spec in (*arms, *control):
+        assert spec.schedule == arms[0].schedule
+        assert spec.optimizer == arms[0].optimizer
+        assert spec.start.optimizer == "new"
+        assert [part.share for part in spec.training.mixture if part.domain == "told"] == [0.2]
+        assert sum(part.share for part in spec.training.mixture if part.domain in ("prose", "asked")) in (
+            pytest.approx(0), pytest.approx(0.2), pytest.approx(0.8)
+        )  # fmt: skip
+    assert {(spec.training.tokens, spec.seed, spec.start.base) for spec in arms} == {
+        (spec.training.tokens, spec.seed, spec.start.base) for spec in control
+    }
+    by_id = {run.run_id: run for run in runs}
+    assert {by_id[spec.start.base].stage for spec in arms} == {"annealed"}
+    for run in runs:
+        if run.spec.start.base:
+            base = by_id[run.spec.start.base]
+            assert base.spec.seed == run.spec.seed
+            assert (base.spec.keep_weights, base.spec.keep_optimizer) == (True, True)
+            assert base.spec.training.order != run.spec.training.order
+
+
+def test_low_rate_goes_on_where_the_base_ended_and_continued_where_the_trunk_did(root: Path) -> None:
+    axes = read_yaml(root / "config" / "default.yaml")["sweeps"]["stability_gap"]
+    runs = expand("stability_gap", axes, overrides={}, where="test")
+    by_id = {run.run_id: run.spec for run in runs}
+    for run in runs:
+        if run.stage in ("low_rate", "continued"):
+            base, spec = by_id[run.spec.start.base], run.spec
+            rates = {spec.optimizer.learning_rate * factor_at(spec, step) for step in (0, spec.steps // 2, spec.steps - 1)}
+            assert len(rates) == 1
+            # the base's last step stands one step before the end of its decay
+            assert rates.pop() == pytest.approx(last_rate(base), rel=0.01)
+            assert spec.start.optimizer == "kept"

@@ -118,6 +118,15 @@ def test_a_sweep_on_a_folder_that_is_not_there_is_left_out_and_says_so(tmp_path:
     assert plan.sweeps == ("scaling",)
     assert set(plan.left_out) == {"learning_rate"}
     assert "sweeps.learning_rate is left out, no such folder: " in plan.left_out["learning_rate"]
+    # of a sweep that needs the folder in one stage, among other sources, the others are left
+    facts = {"kind": "facts", "bytes_per_domain": 5_000}
+    several = {**axes, "text.source": [{"kind": "several", "sources": [facts, own["text.source"][0]]}]}
+    both = {**content["sweeps"], "learning_rate": {"chosen": axes, "bracket": several}}
+    file.write_text(json.dumps({**content, "sweeps": both}))
+    plan = load_plan(file)
+    assert {run.stage for run in plan.runs if run.sweep == "learning_rate"} == {"chosen"}
+    assert "sweeps.learning_rate.bracket is left out, no such folder: " in plan.left_out["learning_rate"]
+    file.write_text(json.dumps(content))
     (tmp_path / "no").mkdir()
     assert load_plan(file).sweeps == ("scaling", "learning_rate")
     # a text that the grid names for all its sweeps is no option
