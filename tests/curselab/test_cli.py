@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.plan import load_plan
+
 GRID = """
 grid: tiny
 shards: 1
@@ -160,3 +162,11 @@ def test_a_researcher_s_table_is_fitted_written_and_drawn(command, tmp_path: Pat
     refused(command("fit", "none.csv", "--law", "chinchilla"), "none.csv: no such file")
     refused(command("fit", "mine.csv", "--law", "gravity"), "'gravity'", "chinchilla")
     refused(command("fit", "mine.csv", "--law", "scaling"), "--out")
+
+
+def test_a_text_without_a_teacher_split_is_prepared(command, tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text(GRID.replace("60000}", "60000}, teacher_share: 0.0"))
+    (text_id,) = load_plan(tmp_path / "grid.yaml").texts
+    done = command("text", text_id, "--config", "grid.yaml", "--out", "text")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[2] for line in done.stderr.splitlines()] == ["train", "validation"]
