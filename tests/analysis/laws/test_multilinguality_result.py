@@ -141,3 +141,23 @@ def test_small_tables_have_answers_or_say_why_not(change):
     assert "few_languages" in {note.code for note in found.warnings}
     assert found.summary()
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.slow
+def test_tables_of_nothing_are_seldom_called_and_crossovers_are_held():
+    """40 tables each: at most 5 % with a false call of the mean or a false contrast, 93 % of crossovers held, within 2 s.e."""
+    design = {"ratios": RATIOS, "sizes": (75_000,), "noise": 0.0065}
+    calls, held = [], []
+    truth = ARMS["similar"].crossover(75e3, 10.0, epochs=EPOCHS)
+    for seed in range(40):
+        null = fit_runs(multilinguality_runs(NOTHING, matched=lambda extra: 0.0, seed=seed, **design), **OPTIONS)
+        whole = [c for c in null.contrasts if c.tokens is None]
+        calls.append(
+            any(v.verdict in ("help", "hurt") for v in null.verdicts) or any(c.answer in ("more", "less") for c in whole)
+        )
+        found = fit_runs(multilinguality_runs(seed=100 + seed, spread=0.02, **design), **OPTIONS).crossovers
+        c = next(c for c in found if (c.mixture, round(c.ratio)) == ("similar", 10))
+        held.append((c.lower is None or c.lower <= truth) and (c.upper is None or truth <= c.upper))
+    se = np.sqrt(0.05 * 0.95 / 40)
+    assert np.mean(calls) <= 0.05 + 2 * se
+    assert np.mean(held) >= 0.93 - 2 * se
