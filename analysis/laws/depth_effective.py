@@ -44,6 +44,9 @@ THRESHOLDS = (0.01, 0.03, 0.1)
 """nats/token."""
 _USEFUL = 0.1
 _LEAST_BLOCKS = 4
+_SPREADS = (
+    "participation", "participation_interior", "entropy_depth", "median_ratio", "median_share", "deep_share", "spearman",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,7 @@ class EffectiveDepth:
         rows = {f"blocks above {t:g} nats/token": e for t, e in zip(self.thresholds, self.counts, strict=True)}
         rows |= {"useful blocks": self.useful or Estimate(None), "nonlinear blocks": self.nonlinear or Estimate(None)}
         rows |= {"droppable last blocks": self.droppable or Estimate(None)}
-        names = ("participation", "participation_interior", "entropy_depth", "median_ratio", "median_share", "deep_share")
-        names += ("spearman",)
-        rows |= {name.replace("_", " "): getattr(self, name) for name in names}
+        rows |= {name.replace("_", " "): getattr(self, name) for name in _SPREADS}
         return pd.DataFrame(
             [{"quantity": name, "value": e.value, "lower": e.lower, "upper": e.upper} for name, e in rows.items()]
         )
