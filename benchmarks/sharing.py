@@ -26,18 +26,10 @@ from typing import Any
 import torch
 
 from trainer.allocator import keep_freed_memory
+from trainer.model_spec import ModelSpec
 from trainer.pieces import pieces
 from trainer.run import run_in_folder, run_together
-from trainer.spec import (
-    EvaluationSpec,
-    ModelSpec,
-    ObjectiveSpec,
-    OptimizerSpec,
-    PlannedRun,
-    RunSpec,
-    ScheduleSpec,
-    TrainingSpec,
-)
+from trainer.spec import EvaluationSpec, ObjectiveSpec, OptimizerSpec, PlannedRun, RunSpec, ScheduleSpec, TrainingSpec
 from trainer.text import PreparedText, prepare_text
 from trainer.text_spec import LanguagesText, TextSpec
 

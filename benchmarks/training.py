@@ -235,7 +235,7 @@ def matrix_peak() -> float:
 
 def model_spec(shape: str) -> Any:
     """Spec of the model that all variants train."""
-    from trainer.spec import ModelSpec
+    from trainer.model_spec import ModelSpec
 
     width, depth, context, _, _ = SHAPES[shape]
     options = {"norm": "layer", "positions": "learned", "ffn": "gelu"}

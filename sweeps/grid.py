@@ -31,7 +31,8 @@ from sweeps.mixtures import mixed
 from sweeps.registry import FOLDER, read_yaml, sweep_file
 from sweeps.rules import read_rule, scaled
 from trainer.flops import count_parameters
-from trainer.spec import ModelSpec, OptimizerSpec, PlannedRun, RunSpec, TrainingSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import OptimizerSpec, PlannedRun, RunSpec, TrainingSpec
 from trainer.strict import from_mapping, to_mapping
 
 Axes = Mapping[str, list[Any]]

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from curselab.errors import InputError
 from trainer.flops import count_parameters
-from trainer.spec import ModelSpec
+from trainer.model_spec import ModelSpec
 from trainer.strict import from_mapping, require
 
 

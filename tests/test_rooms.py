@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from analysis.laws.registry import LAWS, PROBLEMS
-from sweeps import registry
+from sweeps import load_plan, registry
 from sweeps.registry import BENCHES, SWEEPS
 
 ROOMS = (
@@ -127,6 +127,11 @@ def test_the_readme_starts_with_the_two_commands_and_maps_every_folder(root: Pat
     folders = {name.split("/")[0] for name in tracked if "/" in name and not name.startswith(".")}
     for folder in folders:
         assert f"{folder}/" in readme, f"{folder}/ is not in the README's map"
+    for law in LAWS.values():
+        assert f"[`{law.room}`](docs/laws/{law.room}.md)" in readme, f"{law.room} is not among the README's laws"
+    trained = re.search(r"trains (\d+) small language models", readme)
+    assert trained is not None
+    assert int(trained[1]) == len(load_plan(root / "config" / "default.yaml").runs)
     for image in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
         assert (root / image).is_file(), image
 

@@ -16,8 +16,9 @@ from safetensors import SafetensorError
 from curselab.errors import InputError
 from curselab.files import write_with
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.signals import HeldSignals
-from trainer.spec import ModelSpec, RunSpec
+from trainer.spec import RunSpec
 from trainer.strict import from_mapping
 
 MOMENTS = "optimizer.safetensors"

@@ -5,8 +5,9 @@ Fitted exponents move with the counting convention, so every count here says whi
 
 from dataclasses import dataclass
 
+from trainer.model_spec import ModelSpec
 from trainer.norms import norms_embedding, rules
-from trainer.spec import ModelSpec, RunSpec
+from trainer.spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from curselab.errors import InputError
 from trainer.flops import count_parameters
-from trainer.spec import ModelSpec, RunSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import RunSpec
 
 BASE = 400e6  # torch itself, in bytes
 CGROUP = Path("/sys/fs/cgroup/memory.max")

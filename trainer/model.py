@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from trainer.model_spec import ModelSpec
 from trainer.norms import Rule, branch_scale, deepnorm_beta, norms_embedding, rules
-from trainer.spec import ModelSpec
 
 Map = Callable[[Tensor], Tensor]
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from trainer.spec import ModelSpec, Scheme
+from trainer.model_spec import ModelSpec, Scheme
 
 MIX_SHARE = 0.25
 

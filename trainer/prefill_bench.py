@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.prefill import prefill, runner_of
 from trainer.prefill_bench_spec import PrefillBenchSpec
 from trainer.prefill_plan import METHODS, Method, large_slots, plan, work
 from trainer.prompt_lengths import draw_lengths
-from trainer.spec import ModelSpec
 
 VOCABULARY = 8192
 _LIMIT_SLOTS = (1024, 4096)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from trainer.model_spec import ModelSpec
 from trainer.prompt_lengths import DISTRIBUTIONS, SHORTEST
-from trainer.spec import ModelSpec
 from trainer.strict import require
 
 

@@ -12,7 +12,8 @@ from curselab.files import write_with
 from trainer.evaluation import ALL
 from trainer.flops import count_parameters, train_flop
 from trainer.model import Decoder
-from trainer.spec import DomainShare, ModelSpec, RunSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import DomainShare, RunSpec
 from trainer.text.prepared import PreparedText
 
 SCORES = ("loss_nats_per_token", "loss_se_nats_per_token", "loss_bits_per_byte")

@@ -22,12 +22,13 @@ from trainer.backends import backend, fit
 from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights, sha256_of
 from trainer.devices import is_leader
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.provenance import code_hash, git_state, versions
 from trainer.records import long_table, write_rows
 from trainer.selection import window_nats
 from trainer.sharing import backend_of
 from trainer.signals import held_signals
-from trainer.spec import ModelSpec, PlannedRun, RunSpec
+from trainer.spec import PlannedRun, RunSpec
 from trainer.strict import to_mapping
 from trainer.text.prepared import PreparedText
 from trainer.training import RunResult, Training, prepare

@@ -5,6 +5,7 @@ from matplotlib.text import Text
 from analysis.laws.capacity_gap import fit_capacity_gap
 from analysis.laws.learning_rate import fit_learning_rate
 from analysis.laws.scaling import fit_runs
+from figures.style import context
 from tests.analysis.factories import capacity_gap_runs, learning_rate_runs, scaling_runs
 
 FOUR = (198_000_000, 546_000_000, 1_820_000_000, 7_750_000_000)
@@ -57,3 +58,20 @@ def texts():
         return {text.get_text(): text.get_fontsize() for text in found}
 
     return read
+
+
+@pytest.fixture
+def on_the_page():
+    """Assert that nothing of the axes' words and drawings leaves the figure, but for some pixels of slack."""
+
+    def check(axes, slack=1):
+        figure = axes[0].get_figure(root=True)
+        with context():  # as save does: fonts are looked up when a figure is drawn
+            figure.draw_without_rendering()
+            boxes = [ax.get_tightbbox() for ax in axes]
+        for box in boxes:
+            assert box.x0 >= -slack
+            assert box.x1 <= figure.bbox.x1 + 1
+            assert box.y1 <= figure.bbox.y1 + 1
+
+    return check

@@ -5,7 +5,6 @@ from matplotlib.figure import Figure
 from analysis.laws.capacity_gap import fit_capacity_gap
 from curselab.errors import InputError
 from figures.capacity_gap import draw
-from figures.style import context
 from tests.analysis.factories import capacity_gap_runs
 
 
@@ -84,15 +83,9 @@ def test_nothing_identified_is_said_and_no_optimum_is_drawn(no_gap, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page(no_gap, venue):
+def test_words_stay_on_the_page(no_gap, venue, on_the_page):
     (loss, best), _ = draw(*no_gap, venue=venue)
-    figure = loss.figure
-    with context():  # as save does: fonts are looked up when a figure is drawn
-        figure.draw_without_rendering()
-        boxes = [ax.get_tightbbox() for ax in (loss, best)]
-    for box in boxes:
-        assert box.x0 >= 0
-        assert box.x1 <= figure.bbox.x1 + 1
+    on_the_page((loss, best), slack=0)
     assert (best.get_position().x0 > loss.get_position().x1) == (venue == "neurips")
 
 

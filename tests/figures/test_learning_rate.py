@@ -4,7 +4,6 @@ from matplotlib.figure import Figure
 
 from curselab.errors import InputError
 from figures.learning_rate import draw
-from figures.style import context
 
 
 def _points(ax):
@@ -57,16 +56,10 @@ def test_nothing_identified_is_said_and_no_optimum_is_drawn(no_rates, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page(rates, no_rates, venue):
+def test_words_stay_on_the_page(rates, no_rates, venue, on_the_page):
     for case in (rates, no_rates):
         (loss, cost), _ = draw(*case, venue=venue)
-        figure = loss.figure
-        with context():  # as save does: fonts are looked up when a figure is drawn
-            figure.draw_without_rendering()
-            boxes = [ax.get_tightbbox() for ax in (loss, cost)]
-        for box in boxes:
-            assert box.x0 >= 0
-            assert box.x1 <= figure.bbox.x1 + 1
+        on_the_page((loss, cost), slack=0)
         assert (cost.get_position().x0 > loss.get_position().x1) == (venue == "neurips")
 
 

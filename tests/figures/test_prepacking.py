@@ -56,3 +56,8 @@ def test_it_is_drawn_on_axes_of_one_s_own_and_in_one_column(found):
     assert len(draw(*found, venue="icml")[0]) == 3
     with pytest.raises(InputError, match="ax: 2 axes were given, 3 are needed"):
         draw(*found, ax=axes[:2])
+
+
+@pytest.mark.parametrize("venue", ["icml", "neurips"])
+def test_words_stay_on_the_page(found, venue, on_the_page):
+    on_the_page(draw(*found, venue=venue)[0])

@@ -5,7 +5,6 @@ from matplotlib.figure import Figure
 from analysis.laws.stability_gap import fit_runs
 from curselab.errors import InputError
 from figures.stability_gap import draw
-from figures.style import context
 from tests.analysis.stability_gap_factories import stability_gap_tables
 
 FEW = ((), ("subset",), ("mixture",), ("subset", "mixture"))
@@ -86,17 +85,9 @@ def test_a_bare_table_is_drawn_and_says_what_it_lacks(bare, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page(found, bare, venue):
+def test_words_stay_on_the_page(found, bare, venue, on_the_page):
     for case in (found, bare):
-        axes, _ = draw(*case, venue=venue)
-        figure = axes[0].figure
-        with context():
-            figure.draw_without_rendering()
-            boxes = [ax.get_tightbbox() for ax in axes]
-        for box in boxes:
-            assert box.x0 >= -1
-            assert box.x1 <= figure.bbox.x1 + 1
-            assert box.y1 <= figure.bbox.y1 + 1
+        on_the_page(draw(*case, venue=venue)[0])
 
 
 def test_it_draws_where_it_is_told(found):

@@ -2,7 +2,7 @@ import pytest
 
 from curselab.errors import InputError
 from sweeps.rules import read_rule, scaled
-from trainer.spec import ModelSpec
+from trainer.model_spec import ModelSpec
 
 
 def model(width: int = 64, depth: int = 2) -> ModelSpec:

@@ -2,7 +2,8 @@ import lightning  # noqa: F401  (its import draws from Python's global generator
 import pytest
 import torch
 
-from trainer.spec import ModelSpec, OptimizerSpec, RunSpec, TrainingSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import OptimizerSpec, RunSpec, TrainingSpec
 from trainer.text import PreparedText, prepare_text
 from trainer.text_spec import LanguagesText, TextSpec
 

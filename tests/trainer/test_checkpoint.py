@@ -17,9 +17,10 @@ import torch
 from curselab.errors import InputError
 from trainer.checkpoint import Checkpoints, load_trained, save_weights
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.probes import Probes
 from trainer.run import run_in_folder
-from trainer.spec import DomainShare, EvaluationSpec, ModelSpec, RunSpec, ScheduleSpec, TrainingSpec
+from trainer.spec import DomainShare, EvaluationSpec, RunSpec, ScheduleSpec, TrainingSpec
 from trainer.text import PreparedText, prepare_text
 from trainer.text_spec import LanguagesText, TextSpec
 
@@ -33,7 +34,7 @@ import torch
 from curselab.errors import InputError
 from trainer.checkpoint import save_state, save_weights
 from trainer.model import Decoder
-from trainer.spec import ModelSpec
+from trainer.model_spec import ModelSpec
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 model = Decoder(ModelSpec(width=64, depth=2, heads=2, ffn_width=176), 256, seed=0)

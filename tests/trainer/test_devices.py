@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from trainer.devices import is_leader
+from trainer.model_spec import ModelSpec
 from trainer.run import run_in_folder
-from trainer.spec import ComputeSpec, ModelSpec, TrainingSpec
+from trainer.spec import ComputeSpec, TrainingSpec
 from trainer.strict import to_mapping
 
 SCRIPT = """

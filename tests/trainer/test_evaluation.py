@@ -10,7 +10,8 @@ import torch
 
 from trainer.evaluation import Validation, evaluation_steps, standard_error
 from trainer.model import Decoder
-from trainer.spec import EvaluationSpec, ModelSpec, TrainingSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import EvaluationSpec, TrainingSpec
 from trainer.stream import Windows
 
 SPEC = ModelSpec(width=16, depth=2, heads=2, ffn_width=24, context=16)

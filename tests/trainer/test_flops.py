@@ -6,7 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trainer.flops import count_parameters, forward_flop_per_token, train_flop
 from trainer.model import Decoder
-from trainer.spec import ModelSpec, OptimizerSpec, RunSpec, TrainingSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import OptimizerSpec, RunSpec, TrainingSpec
 
 
 @pytest.mark.parametrize("depth", [1, 4])

@@ -9,7 +9,8 @@ from curselab.errors import InputError
 from trainer.gradient_probe import GradientProbe
 from trainer.losses import text_loss
 from trainer.model import Decoder
-from trainer.spec import ComputeSpec, EvaluationSpec, ModelSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import ComputeSpec, EvaluationSpec
 
 MODEL = ModelSpec(width=16, depth=3, heads=2, ffn_width=24, context=32)
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from tests.trainer.test_norms import model_spec, shaken
 from trainer.layer_streams import _off_identity, stream_rows
 from trainer.model import SubLayer
+from trainer.model_spec import ModelSpec
 from trainer.run import run
-from trainer.spec import ModelSpec, ProbeSpec
+from trainer.spec import ProbeSpec
 from trainer.stack import DecoderStack
 
 

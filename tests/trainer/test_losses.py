@@ -15,7 +15,7 @@ from trainer.losses import (
     token_nats,
 )
 from trainer.model import Decoder
-from trainer.spec import ModelSpec
+from trainer.model_spec import ModelSpec
 
 
 def random_logits(seed: int) -> torch.Tensor:

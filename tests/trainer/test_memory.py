@@ -8,7 +8,8 @@ from trainer import memory
 from trainer.losses import lm_loss
 from trainer.memory import BASE, estimate_bytes, machine_bytes, require_memory
 from trainer.model import Decoder
-from trainer.spec import ModelSpec, TrainingSpec
+from trainer.model_spec import ModelSpec
+from trainer.spec import TrainingSpec
 
 
 @pytest.mark.parametrize(("width", "depth", "vocab"), [(64, 4, 256), (128, 2, 256), (32, 4, 4096)])

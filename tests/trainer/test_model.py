@@ -8,7 +8,7 @@ from tests.trainer.peers import llama
 from trainer.flops import count_parameters
 from trainer.losses import text_loss
 from trainer.model import Decoder, rotary_table
-from trainer.spec import ModelSpec
+from trainer.model_spec import ModelSpec
 
 SPEC = ModelSpec(width=32, depth=3, heads=2, ffn_width=48, context=24)
 GPT2 = dataclasses.replace(SPEC, norm="layer", positions="learned", ffn="gelu", ffn_width=128)

@@ -16,9 +16,9 @@ from torch import Tensor
 from curselab.errors import InputError
 from trainer.layer_streams import stream_rows
 from trainer.model import Block, Decoder
+from trainer.model_spec import ModelSpec, Scheme
 from trainer.norms import RULES, branch_scale, deepnorm_beta, rules
 from trainer.optimizer import make_optimizer
-from trainer.spec import ModelSpec, Scheme
 from trainer.stack import DecoderStack
 
 DEPTH = 8

@@ -10,9 +10,10 @@ import torch
 from trainer.flops import count_parameters
 from trainer.losses import lm_loss, text_loss
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.pruning import Importance, importance, pruned
 from trainer.run import run, run_in_folder
-from trainer.spec import ModelSpec, ObjectiveSpec, StartSpec
+from trainer.spec import ObjectiveSpec, StartSpec
 
 LLAMA = ModelSpec(width=16, depth=2, heads=4, ffn_width=24, context=12)
 GPT2 = replace(LLAMA, norm="layer", positions="learned", ffn="gelu", tie_embeddings=False)

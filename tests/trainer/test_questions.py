@@ -8,8 +8,9 @@ import torch
 
 from curselab.errors import InputError
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.questions import QuestionProbe, Questions
-from trainer.spec import EvaluationSpec, ModelSpec, TrainingSpec
+from trainer.spec import EvaluationSpec, TrainingSpec
 from trainer.text.facts import TOLD, Item, items
 from trainer.text.tokenizers import BPE, Bytes
 from trainer.text_spec import FactsText, SeveralText, TextSpec

@@ -13,9 +13,10 @@ from curselab.contract import check_record
 from curselab.errors import InputError
 from trainer.checkpoint import load_trained
 from trainer.losses import text_loss
+from trainer.model_spec import ModelSpec
 from trainer.optimizer import make_optimizer
 from trainer.run import fingerprint, is_complete, run, run_in_folder
-from trainer.spec import ModelSpec, ObjectiveSpec, OptimizerSpec, ScheduleSpec, StartSpec, TrainingSpec
+from trainer.spec import ObjectiveSpec, OptimizerSpec, ScheduleSpec, StartSpec, TrainingSpec
 from trainer.stream import make_stream
 from trainer.text import prepare_text
 from trainer.text.languages import entropy_rates

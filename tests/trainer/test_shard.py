@@ -7,9 +7,10 @@ import pytest
 
 import trainer.shard
 from curselab.errors import InputError
+from trainer.model_spec import ModelSpec
 from trainer.progress import Progress
 from trainer.shard import train_shard
-from trainer.spec import ModelSpec, ObjectiveSpec, PlannedRun
+from trainer.spec import ObjectiveSpec, PlannedRun
 
 
 @pytest.fixture

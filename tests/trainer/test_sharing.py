@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from curselab.errors import InputError
+from trainer.model_spec import ModelSpec
 from trainer.sharing import PACK_BELOW, backend_of, most_together, share_key
-from trainer.spec import ComputeSpec, ModelSpec, ObjectiveSpec, OptimizerSpec, TrainingSpec
+from trainer.spec import ComputeSpec, ObjectiveSpec, OptimizerSpec, TrainingSpec
 
 STUDENT = ObjectiveSpec(kind="distill", teacher="0123456789ab")
 NAMED = ComputeSpec(backend="packed")

@@ -5,7 +5,7 @@ from analysis.laws.prepacking_work import SYMBOLS, Shape, count_work, shapes_of,
 from curselab.errors import InputError
 from tests.analysis.prepacking_factories import times
 from trainer.flops import count_parameters, forward_flop_per_token
-from trainer.spec import ModelSpec
+from trainer.model_spec import ModelSpec
 
 
 def test_flop_of_a_token_and_a_pair_are_those_of_the_trainer() -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from trainer.backends import backend
+from trainer.model_spec import ModelSpec
 from trainer.run import run_in_folder
-from trainer.spec import ModelSpec, ObjectiveSpec, OptimizerSpec, RunSpec, ScheduleSpec, TrainingSpec
+from trainer.spec import ObjectiveSpec, OptimizerSpec, RunSpec, ScheduleSpec, TrainingSpec
 from trainer.training import RunResult, prepare
 
 MODELS = [

@@ -9,9 +9,10 @@ import torch
 from trainer.backends import backend
 from trainer.backends.packed import Member
 from trainer.model import Decoder
+from trainer.model_spec import ModelSpec
 from trainer.packed_model import packed_losses
 from trainer.run import run_together
-from trainer.spec import ModelSpec, OptimizerSpec, PlannedRun, RunSpec, ScheduleSpec, TrainingSpec
+from trainer.spec import OptimizerSpec, PlannedRun, RunSpec, ScheduleSpec, TrainingSpec
 from trainer.training import RunResult, prepare
 
 LLAMA = ModelSpec(width=16, depth=2, heads=2, ffn_width=24, context=32)
