@@ -1,6 +1,7 @@
 """From a sweep's YAML and a grid's axes to frozen run specs.
 
-A sweep has a ``base`` spec and named ``stages``; a grid gives each stage its axes. A stage is the product of its axes:
+A sweep has a ``base`` spec and named ``stages``; a grid gives each stage its axes, or a list of such sets of
+axes. A stage is the product of its axes, those of each set by themselves:
 
 - ``size``: names in ``sizes.yaml``, each of which sets a model, and some a learning rate;
 - ``tokens_per_parameter``: training tokens as a multiple of the non-embedding parameters, rounded up to whole batches;
@@ -22,7 +23,7 @@ A stage with ``adds: ARM`` trains on a target and other domains; it has the axes
 import copy
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,7 +40,9 @@ Axes = Mapping[str, list[Any]]
 NEEDED = {"teachers": "objective.teacher", "bases": "start.base"}  # key of a stage -> field that takes the run ids
 
 
-def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any], where: str) -> tuple[PlannedRun, ...]:
+def expand(
+    sweep: str, axes: Mapping[str, Axes | Sequence[Axes]], *, overrides: Mapping[str, Any], where: str
+) -> tuple[PlannedRun, ...]:
     """Expand one sweep.
 
     Parameters
@@ -47,7 +50,7 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
     sweep : str
         A name of ``sweeps.registry.SWEEPS``.
     axes : mapping
-        Stage -> axis -> values.
+        Stage -> axis -> values, or a list of such axes.
     overrides : mapping
         Spec fields that replace those of the sweep's base, as nested mappings.
     where : str
@@ -66,33 +69,45 @@ def expand(sweep: str, axes: Mapping[str, Axes], *, overrides: Mapping[str, Any]
     runs: dict[str, list[PlannedRun]] = {}
     known: dict[str, RunSpec] = {}
     for stage, plan in stages.items():
-        if stage in axes:
-            common = _merged(base, plan.get("set", {}))
-            place = f"{where}.{stage}"
-            own_axes = {axis: values for axis, values in axes[stage].items() if axis not in NEEDED}
-            needed = {
-                field: _needed(key, plan[key], runs.get(plan[key], []), axes[stage].get(key), place)
-                for key, field in NEEDED.items()
-                if key in plan
-            }
-            for key in axes[stage].keys() & NEEDED.keys() - plan.keys():
+        given = axes.get(stage, [])
+        for number, block in enumerate(blocks := [given] if isinstance(given, Mapping) else given):
+            place = f"{where}.{stage}" + (f"[{number}]" if len(blocks) > 1 else "")
+            for key in block.keys() & NEEDED.keys() - plan.keys():
                 raise InputError(f"{place}.{key}: stage {stage} has no {key} (see {sweep_file(sweep).name})")
-            mappings = _mappings(common, {**own_axes, **needed}, place, stage=plan)
-            if plan.get("pruned"):
-                mappings = _cut_out(mappings, known, place)
-            if plan.get("taught_by_base"):
-                mappings = (_merged(each, {"objective": {"teacher": each["start"]["base"]}}) for each in mappings)
-            specs = [RunSpec.from_mapping(each, where=place) for each in mappings]
-            if plan.get("paired"):
-                specs = [spec for spec in specs if _is_pair(spec, known[spec.start.base])]
-            own = NEEDED.keys() <= plan.keys()  # those are of another stage, if of any
-            runs[stage] = [
-                PlannedRun(sweep, stage, spec) for spec in specs if not own or spec.objective.teacher != spec.start.base
-            ]
-            known |= {run.run_id: run.spec for run in runs[stage]}
+            specs = _specs(_merged(base, plan.get("set", {})), plan, block, runs, known, place)
+            planned = [PlannedRun(sweep, stage, spec) for spec in specs]
+            runs[stage] = runs.get(stage, []) + planned
+            known |= {run.run_id: run.spec for run in planned}
     expanded = tuple(itertools.chain.from_iterable(runs.values()))
     _refuse_twins(expanded, where)
     return expanded
+
+
+def _specs(
+    common: Mapping[str, Any],
+    stage: Mapping[str, Any],
+    axes: Axes,
+    runs: Mapping[str, list[PlannedRun]],
+    known: Mapping[str, RunSpec],
+    where: str,
+) -> list[RunSpec]:
+    """Runs of one set of axes of a stage; ``runs`` are those of the stages before it, ``known`` the same by run id."""
+    own_axes = {axis: values for axis, values in axes.items() if axis not in NEEDED}
+    needed = {
+        field: _needed(key, stage[key], runs.get(stage[key], []), axes.get(key), where)
+        for key, field in NEEDED.items()
+        if key in stage
+    }
+    mappings = _mappings(common, {**own_axes, **needed}, where, stage=stage)
+    if stage.get("pruned"):
+        mappings = _cut_out(mappings, known, where)
+    if stage.get("taught_by_base"):
+        mappings = (_merged(each, {"objective": {"teacher": each["start"]["base"]}}) for each in mappings)
+    specs = [RunSpec.from_mapping(each, where=where) for each in mappings]
+    if stage.get("paired"):
+        specs = [spec for spec in specs if _is_pair(spec, known[spec.start.base])]
+    own = NEEDED.keys() <= stage.keys()  # those are of another stage, if of any
+    return [spec for spec in specs if not own or spec.objective.teacher != spec.start.base]
 
 
 def _needed(key: str, stage: str, there: list[PlannedRun], sizes: list[Any] | None, where: str) -> list[str]:

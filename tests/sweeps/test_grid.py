@@ -38,6 +38,19 @@ def test_tokens_per_parameter_are_rounded_up_to_whole_batches() -> None:
     assert 20 * params <= spec.training.tokens < 20 * params + spec.tokens_per_step
 
 
+def test_a_stage_may_have_several_sets_of_axes() -> None:
+    small, large = (
+        {"size": [size], "training.tokens": [50_000], "seed": seeds} for size, seeds in (("6k", [0, 1, 2]), ("25k", [0]))
+    )
+    runs = expand("scaling", {"run": [small, large]}, overrides={}, where="test")
+    apart = [run for axes in (small, large) for run in expand("scaling", {"run": axes}, overrides={}, where="test")]
+    assert [run.run_id for run in runs] == [run.run_id for run in apart]
+    with pytest.raises(InputError, match=r"test: run \w+ is there twice"):
+        expand("scaling", {"run": [small, small]}, overrides={}, where="test")
+    with pytest.raises(InputError, match=r"test\.run\[1\]\.size: '7k' was given"):
+        expand("scaling", {"run": [small, {**large, "size": ["7k"]}]}, overrides={}, where="test")
+
+
 def test_students_meet_every_teacher() -> None:
     axes = {
         "teacher": {"size": ["6k", "14k", "25k"], "tokens_per_parameter": [20], "seed": [0, 1]},
