@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from analysis.decisions.plan_stability_gap import plan_stability_gap
     from analysis.decisions.predict_speedup import predict_speedup
     from analysis.decisions.sensitivity import sensitivity
+    from analysis.imports.evaluations import evaluation_log
+    from analysis.imports.log_file import import_log
+    from analysis.imports.tensorboard import read_tensorboard
+    from analysis.imports.trainer_state import read_trainer_state
+    from analysis.imports.wandb_csv import read_wandb_csv
     from analysis.laws.capacity_gap import fit_capacity_gap
     from analysis.laws.capacity_gap_published import ZhangCapacityGap
     from analysis.laws.depth import fit_depth
@@ -60,6 +65,7 @@ __all__ = [
     "custom_law",
     "effective_depth",
     "equivalent_data",
+    "evaluation_log",
     "fit_capacity_gap",
     "fit_continual_law",
     "fit_depth",
@@ -71,6 +77,7 @@ __all__ = [
     "fit_prepacking",
     "fit_scaling_law",
     "fit_stability_gap",
+    "import_log",
     "optimal",
     "optimal_teacher",
     "plan",
@@ -78,6 +85,9 @@ __all__ = [
     "plan_stability_gap",
     "predict_speedup",
     "read_runs",
+    "read_tensorboard",
+    "read_trainer_state",
+    "read_wandb_csv",
     "sensitivity",
 ]
 
@@ -95,6 +105,7 @@ _HOME = {
     "best_shares": "analysis.decisions.best_shares",
     "capacity_needed": "analysis.decisions.capacity_needed",
     "equivalent_data": "analysis.decisions.equivalent_data",
+    "evaluation_log": "analysis.imports.evaluations",
     "compare_laws": "analysis.decisions.compare",
     "compare_systems": "analysis.decisions.compare",
     "custom_law": "analysis.laws.general",
@@ -110,6 +121,7 @@ _HOME = {
     "fit_prepacking": "analysis.laws.prepacking",
     "fit_scaling_law": "analysis.laws.scaling",
     "fit_stability_gap": "analysis.laws.stability_gap",
+    "import_log": "analysis.imports.log_file",
     "optimal": "analysis.decisions.allocate",
     "optimal_teacher": "analysis.decisions.optimal_teacher",
     "plan": "analysis.decisions.plan",
@@ -117,6 +129,9 @@ _HOME = {
     "plan_stability_gap": "analysis.decisions.plan_stability_gap",
     "predict_speedup": "analysis.decisions.predict_speedup",
     "read_runs": "analysis.collect",
+    "read_tensorboard": "analysis.imports.tensorboard",
+    "read_trainer_state": "analysis.imports.trainer_state",
+    "read_wandb_csv": "analysis.imports.wandb_csv",
     "sensitivity": "analysis.decisions.sensitivity",
 }
 

@@ -73,8 +73,8 @@ def write_tables(folder: Path, tables: Tables) -> None:
     All but ``provenance.csv``, which holds the clock times, have the same bytes whenever the runs are the same.
     """
     for name, frame in (("runs", tables.runs), ("metrics", tables.metrics), ("layers", tables.layers)):
-        write_with(folder / f"{name}.parquet", partial(pq.write_table, _arrow(name, frame)))
-    write_text(folder / "runs.csv", tables.runs.to_csv(index=False, lineterminator="\n"))
+        write_frame(folder / f"{name}.parquet", name, frame)
+    write_frame(folder / "runs.csv", "runs", tables.runs)
     write_text(folder / "provenance.csv", tables.provenance.to_csv(index=False, lineterminator="\n"))
 
 
@@ -91,9 +91,25 @@ def write_problem(folder: Path, name: str, rows: list[dict[str, Any]], provenanc
         Rows of that table, and where they come from.
     """
     runs = check_frame(name, pd.DataFrame(rows, columns=list(table(name).names)), where=name)
-    write_with(folder / "runs.parquet", lambda path: pq.write_table(_arrow(name, runs), path))
-    write_text(folder / "runs.csv", runs.to_csv(index=False, lineterminator="\n"))
+    for ending in ("parquet", "csv"):
+        write_frame(folder / f"runs.{ending}", name, runs)
     write_text(folder / "provenance.csv", pd.DataFrame(provenance).to_csv(index=False, lineterminator="\n"))
+
+
+def write_frame(path: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write a checked table of the contract as parquet or CSV, by the ending of its path; ``read_runs`` reads both.
+
+    Raises
+    ------
+    InputError
+        The path has another ending.
+    """
+    if path.suffix == ".parquet":
+        write_with(path, partial(pq.write_table, _arrow(name, frame)))
+    elif path.suffix == ".csv":
+        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    else:
+        raise InputError(f"{path}: a file ending in .csv or .parquet is needed")
 
 
 def read_runs(path: str | Path, table_name: str = "runs") -> pd.DataFrame:

@@ -1,0 +1,1 @@
+"""Logs of other trainers as the contract's table of evaluations, one module a kind of log."""
