@@ -197,7 +197,9 @@ def serve(variant: str, folder: Path, pipe: Connection) -> None:
         if command == "end":
             return
         if command == "peak":
-            pipe.send(all_cores_peak())
+            from trainer.machine import cores_peak
+
+            pipe.send(cores_peak(CORES))
             continue
         shape, steps = arguments
         number += 1
@@ -210,27 +212,6 @@ def cpu_seconds() -> float:
     """CPU time of this process, its threads and its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def all_cores_peak() -> float:
-    """FLOP/s of matrix products on all cores at once."""
-    from trainer.pool import run_pieces
-
-    found: list[float] = []
-    run_pieces(range(CORES), lambda _, send: send(matrix_peak()), workers=CORES, receive=found.append)
-    return sum(found)
-
-
-def matrix_peak() -> float:
-    """FLOP/s of products of (2048, 256) by (256, 1024) into memory at hand."""
-    import torch
-
-    a, b, out = torch.randn(2048, 256), torch.randn(256, 1024), torch.empty(2048, 1024)
-    begin, products = time.monotonic(), 0
-    while time.monotonic() - begin < 0.5:
-        torch.mm(a, b, out=out)
-        products += 1
-    return products * 2 * 2048 * 256 * 1024 / (time.monotonic() - begin)
 
 
 def model_spec(shape: str) -> Any:

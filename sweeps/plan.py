@@ -6,7 +6,7 @@ another wait for the shards of those.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -70,6 +70,13 @@ class Plan:
     @cached_property
     def _by_id(self) -> dict[tuple[str, str], PlannedRun]:
         return {(run.sweep, run.run_id): run for run in self.runs}
+
+    def only(self, sweeps: Iterable[str] | None) -> "Plan":
+        """Plan of the named sweeps alone; of all where none is named."""
+        named = set(sweeps or self.sweeps)
+        if unknown := sorted(named - set(self.sweeps)):
+            raise InputError(f"sweep {unknown[0]!r}: not in {self.config} (allowed: {', '.join(self.sweeps)})")
+        return replace(self, runs=tuple(run for run in self.runs if run.sweep in named))
 
     def shards(self, sweep: str) -> tuple[str, ...]:
         """Names of a sweep's shards, such as ``student-3``."""

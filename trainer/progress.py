@@ -52,10 +52,16 @@ class Progress:
             return "all trained"
         if self._spent_s == 0:
             return "time left unknown"
-        seconds = missing * self._spent_s / self._done_flop / self.workers
-        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+        return time_left(missing * self._spent_s / self._done_flop / self.workers)
 
     def _say(self, line: str) -> None:
         for stream in (sys.stderr, self.log):
             if stream is not None:
                 print(line, file=stream, flush=True)
+
+
+def time_left(seconds: float) -> str:
+    """Time left in words, no finer than it is known."""
+    if seconds < 90:
+        return f"about {seconds:.0f} s left"
+    return f"about {seconds / 60:.0f} min left" if seconds < 5400 else f"about {seconds / 3600:.1f} h left"

@@ -1,36 +1,23 @@
-"""The command line: one verb a stage of the workflow, and a look at the grids.
+"""The stages of the workflow, one command each."""
 
-Each command imports what it needs when it runs, so help and planning never pay for torch.
-"""
-
-import signal
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from curselab.cli.options import Config, FitFile, Results, Workers, law_names
 from curselab.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-sweep_app = typer.Typer(no_args_is_help=True, help="Look at the grids: which runs a configuration means.")
-app.add_typer(sweep_app, name="sweep")
-
-Config = Annotated[Path, typer.Option(help="Grid, such as config/smoke.yaml.")]
-Results = Annotated[Path, typer.Option(help="Folder of results.")]
+app = typer.Typer()
+PANEL = "Stages of the workflow"
 
 
-@app.callback()
-def curselab() -> None:
-    """Scaling laws of where more stops helping: sweeps, fits, figures.
-
-    `snakemake` runs all stages; each command here is one stage by itself.
-    """
-
-
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def text(text_id: str, config: Config, out: Annotated[Path, typer.Option(help="Folder to make.")]) -> None:
-    """Prepare one text of a grid: read, split, tokenise, write memory-mapped token files."""
+    """Prepare one text of a grid: read, split, tokenise, write memory-mapped token files.
+
+    Example: `curselab text 0123456789ab --config config/smoke.yaml --out results/text/0123456789ab`
+    """
     from sweeps.plan import load_plan
     from trainer.text import prepare_text
 
@@ -43,7 +30,7 @@ def text(text_id: str, config: Config, out: Annotated[Path, typer.Option(help="F
         typer.echo(f"text {text_id}: {split} {size:,} bytes, {tokens:,} tokens", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def train(
     sweep: str,
     shard: str,
@@ -52,10 +39,13 @@ def train(
         str, typer.Option(help="Digest of the shard that was planned; refused when the grid says otherwise.")
     ] = "",
     results: Results = Path("results"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train at once, one thread each.")] = 1,
+    workers: Workers = 1,
     log: Annotated[Path | None, typer.Option(help="Progress is also written here.")] = None,
 ) -> None:
-    """Train one shard of a grid; complete runs are kept, a half-done run goes on from its checkpoint."""
+    """Train one shard of a grid; complete runs are kept, a half-done run goes on from its checkpoint.
+
+    Example: `curselab train scaling run-0 --config config/smoke.yaml --workers 2`
+    """
     from contextlib import nullcontext
 
     from sweeps.plan import load_plan
@@ -92,17 +82,19 @@ def train(
         )
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def problem(
     name: str,
     config: Config,
     out: Annotated[Path, typer.Option(help="Folder for the table.")],
     results: Results = Path("results"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train at once, one thread each.")] = 1,
+    workers: Workers = 1,
 ) -> None:
     """Run a controlled truth of a grid and write its table, checked against results/contract.yaml.
 
     Complete teachers with their students are kept in RESULTS/runs/NAME; the same command goes on from there.
+
+    Example: `curselab problem mapping --config config/smoke.yaml --out results/tables/mapping`
     """
     from analysis.collect import write_problem
     from sweeps.plan import load_plan
@@ -121,11 +113,13 @@ def problem(
     write_problem(out, name, spec.rows(), [source])
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def bench(name: str, config: Config, out: Annotated[Path, typer.Option(help="Folder for the table.")]) -> None:
     """Time a bench of a grid on this machine and write its table, checked against results/contract.yaml.
 
     Nothing else should run meanwhile.
+
+    Example: `curselab bench prepacking --config config/smoke.yaml --out results/tables/prepacking`
     """
     from analysis.collect import write_problem
     from sweeps.plan import load_plan
@@ -138,23 +132,30 @@ def bench(name: str, config: Config, out: Annotated[Path, typer.Option(help="Fol
     write_problem(out, name, rows, [git_state() | code | versions() | {"device": "cpu", "threads": spec.threads}])
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def collect(
     shards: Annotated[list[Path], typer.Argument(help="Shard files of one sweep.")],
     runs: Annotated[Path, typer.Option(help="Folder of the sweep's runs.")],
     out: Annotated[Path, typer.Option(help="Folder for the tables.")],
 ) -> None:
-    """Gather run folders into tables, checked against results/contract.yaml."""
+    """Gather run folders into tables, checked against results/contract.yaml.
+
+    Example: `curselab collect results/shards/scaling/run-0.json --runs results/runs/scaling --out results/tables/scaling`
+    """
     from analysis.collect import collect, write_tables
 
     write_tables(out, collect(shards, runs))
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def fit(
     runs: Annotated[Path, typer.Argument(help="Table of runs, parquet or CSV.")],
     law: Annotated[
-        str, typer.Option(help="Law to fit: a law or problem of the workflow, such as scaling; or a form, such as chinchilla.")
+        str,
+        typer.Option(
+            help="Law to fit: a law or problem of the workflow, such as scaling; or a form, such as chinchilla.",
+            autocompletion=law_names,
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="JSON file for the fit.")] = None,
     params: Annotated[str, typer.Option(help="Column of a form: parameters.")] = "params",
@@ -164,7 +165,10 @@ def fit(
     bootstrap: Annotated[int, typer.Option(min=0, help="Resamples of a form.")] = 4000,
     figure: Annotated[Path | None, typer.Option(help="Path of a figure of a form, without its ending.")] = None,
 ) -> None:
-    """Fit a law to a table of runs and print its summary."""
+    """Fit a law to a table of runs and print its summary.
+
+    Example: `curselab fit my_runs.csv --law chinchilla --params N --tokens D --out fit.json --figure fit`
+    """
     from analysis.laws.registry import LAWS, PROBLEMS
 
     if law in LAWS | PROBLEMS:
@@ -184,95 +188,31 @@ def fit(
         draw_form(result, table, figure)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def figure(
-    law: str,
+    law: Annotated[str, typer.Argument(autocompletion=law_names)],
     fit: Annotated[Path, typer.Option(help="JSON file of the fit.")],
     runs: Annotated[Path, typer.Option(help="Table of runs.")],
     stem: Annotated[Path, typer.Option(help="Path of the figure without its ending; .pdf and .png are made.")],
 ) -> None:
-    """Draw a law's figure from its fit."""
+    """Draw a law's figure from its fit.
+
+    Example: `curselab figure depth --fit results/fits/depth.json --runs results/tables/depth/runs.parquet --stem depth`
+    """
     from figures.draw import draw_file
 
     draw_file(law, fit, runs, stem)
 
 
-@app.command()
+@app.command(rich_help_panel=PANEL)
 def table(
-    fit: Annotated[Path, typer.Argument(help="JSON file of the fit.")],
+    fit: FitFile,
     out: Annotated[Path, typer.Option(help="LaTeX file.")],
 ) -> None:
-    """Write a law's LaTeX table from its fit."""
+    """Write a law's LaTeX table from its fit.
+
+    Example: `curselab table results/fits/scaling.json --out scaling.tex`
+    """
     from analysis.tables import write_table
 
     write_table(fit, out)
-
-
-@sweep_app.command("list")
-def sweep_list() -> None:
-    """List the sweeps, the controlled truths and the benches, and what each asks."""
-    from sweeps.registry import BENCHES, PROBLEMS, SWEEPS, read_yaml, sweep_file
-
-    for name in SWEEPS + PROBLEMS + BENCHES:
-        typer.echo(f"{name:16} {read_yaml(sweep_file(name))['question']}")
-
-
-@sweep_app.command("expand")
-def sweep_expand(config: Config) -> None:
-    """Print every run of a grid, one a line: id, sweep, stage, shard, parameters, tokens, FLOP."""
-    from sweeps.plan import load_plan
-    from trainer.flops import count_parameters
-
-    plan = load_plan(config)
-    shard_of = {run: shard for sweep in plan.sweeps for shard in plan.shards(sweep) for run in plan.shard(sweep, shard)}
-    for run in plan.runs:
-        params = count_parameters(run.spec.model, run.spec.text.tokenizer.vocab_size).non_embedding
-        tokens = run.spec.steps * run.spec.tokens_per_step
-        typer.echo(
-            f"{run.run_id} {run.sweep} {shard_of[run]} seed={run.spec.seed} N={params} D={tokens} {plan.flop(run):.2e} FLOP"
-        )
-    typer.echo(f"{len(plan.runs)} runs, {sum(map(plan.flop, plan.runs)):.2e} FLOP", err=True)
-
-
-@sweep_app.command("show")
-def sweep_show(run_id: str, config: Config) -> None:
-    """Print the whole spec of one run as JSON."""
-    import json
-
-    from sweeps.plan import load_plan
-    from trainer.strict import to_mapping
-
-    for run in load_plan(config).runs:
-        if run.run_id == run_id:
-            typer.echo(json.dumps(to_mapping(run.spec), indent=2))
-            return
-    raise InputError(f"run {run_id!r}: not in {config}; 'curselab sweep expand --config {config}' lists its runs")
-
-
-class _Stop(BaseException):
-    """A signal asked the process to stop."""
-
-
-def _stop(number: int, frame: object) -> NoReturn:
-    raise _Stop(number)
-
-
-def main() -> NoReturn:
-    """Run the command line; what a person can mend is one line and exit status 1."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
-    try:
-        app()
-    except InputError as error:
-        _leave(str(error), 1)
-    except OSError as error:
-        _leave(f"{error.filename or 'files'}: {error.strerror or str(error).splitlines()[0]}", 1)
-    except _Stop as stop:
-        received = signal.Signals(stop.args[0])
-        _leave(f"stopped by {received.name}; complete runs are kept, and the same command goes on from there", 128 + received)
-    sys.exit(0)
-
-
-def _leave(line: str, status: int) -> NoReturn:
-    print(f"curselab: {line}", file=sys.stderr)
-    sys.exit(status)
