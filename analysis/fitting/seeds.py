@@ -124,3 +124,14 @@ def slopes(x: ArrayLike, y: ArrayLike) -> Vector:
     at = np.asarray(x, dtype=float)
     centred = at - at.mean()
     return np.asarray(np.asarray(y, dtype=float) @ centred / (centred @ centred))
+
+
+def line(x: Vector, y: Vector, level: float) -> Estimate:
+    """Slope of y ``(n_seeds, n)`` on x ``(n,)``: with the interval over seeds, or of one line from its own scatter."""
+    if len(y) > 1 or len(x) < 3:
+        return over_seeds(slopes(x, y), level)
+    slope, centred = float(slopes(x, y)[0]), x - x.mean()
+    resid = y[0] - y[0].mean() - slope * centred
+    se = float(np.sqrt(resid @ resid / (len(x) - 2) / (centred @ centred)))
+    half = float(student_t.ppf((1 + level) / 2, len(x) - 2)) * se
+    return Estimate(slope, slope - half, slope + half, 1)

@@ -13,6 +13,7 @@ larger teacher also means heavier pruning.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from analysis.fitting.result import Note
 from analysis.laws.published import Coefficient as Coefficient
@@ -68,6 +69,8 @@ class PublishedLine:
     """A published law as a line to draw: teacher = ratio * student + offset, in parameters."""
 
     label: str
+    arm: Literal["student", "pruned"]
+    """Whether students start fresh or are cut out of their teacher."""
     ratio: float
     offset: float
     span: tuple[float, float]
@@ -80,6 +83,7 @@ _ZHANG = ZhangCapacityGap()
 PUBLISHED = (
     PublishedLine(
         label=_ZHANG.name,
+        arm="pruned",
         ratio=_ZHANG.coefficients[0].value,
         offset=_ZHANG.coefficients[1].value,
         span=(2.2, 2.9),
@@ -88,6 +92,7 @@ PUBLISHED = (
     ),
     PublishedLine(
         label="Busbridge et al. 2025",
+        arm="student",
         ratio=9.0,
         offset=0.0,
         span=(8.3, 11.0),

@@ -19,10 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student_t
 
 from analysis.fitting.result import Note, Status, check_level
-from analysis.fitting.seeds import Estimate, over_seeds, slopes
+from analysis.fitting.seeds import Estimate, line, over_seeds
 from analysis.laws.depth_families import FAMILIES
 from analysis.laws.depth_selection import FamilyFit, choose, doubts, score, word_of
 from curselab.errors import InputError
@@ -160,17 +159,6 @@ def grow(x: Vector, log_v: Vector, *, axis: str, level: float) -> Growth:
         n_seeds=len(log_v),
         level=level,
     )
-
-
-def line(x: Vector, y: Vector, level: float) -> Estimate:
-    """Slope of y ``(n_seeds, n)`` on x ``(n,)``: with the interval over seeds, or of one line from its own scatter."""
-    if len(y) > 1 or len(x) < 3:
-        return over_seeds(slopes(x, y), level)
-    slope, centred = float(slopes(x, y)[0]), x - x.mean()
-    resid = y[0] - y[0].mean() - slope * centred
-    se = float(np.sqrt(resid @ resid / (len(x) - 2) / (centred @ centred)))
-    half = float(student_t.ppf((1 + level) / 2, len(x) - 2)) * se
-    return Estimate(slope, slope - half, slope + half, 1)
 
 
 def _profiles(x: ArrayLike, variance: ArrayLike, seeds: ArrayLike | None) -> tuple[Vector, Vector]:

@@ -13,7 +13,7 @@ says nothing about DeepNorm; the released evaluation understates every loss by a
 import numpy as np
 import pandas as pd
 
-from analysis.laws.depth_growth import line
+from analysis.fitting.seeds import line
 from curselab.contract import CONTRACT
 
 PUBLISHED = CONTRACT.parent / "published" / "depth.csv"

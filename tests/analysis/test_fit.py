@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis.fit import fit_file, read_fit, read_table
-from analysis.tables import latex
+from analysis.tables import render
 from curselab.contract import check_frame
 from curselab.errors import InputError
 from figures.capacity_gap import draw
@@ -48,11 +48,12 @@ def test_a_controlled_truth_is_fitted_drawn_and_written_in_its_own_units(root, t
     assert (tmp_path / "drawn.pdf").exists()
     axes, drawn = draw(fit, read_table(name, runs))
     labels = [words for ax in axes for words in (ax.get_xlabel(), ax.get_ylabel())]
-    everything = [*labels, fit.summary(), latex(fit)]
+    everything = [*labels, fit.summary(), render(fit)]
     assert not any("nats/token" in words for words in everything)
-    assert all(f"({size})" in words for words in (labels[0], labels[2], labels[3], fit.summary(), latex(fit)))
-    assert all(loss in words for words in (labels[1], fit.summary(), latex(fit)))
+    assert all(f"({size})" in words for words in (labels[0], labels[2], labels[3], fit.summary(), render(fit)))
+    assert all(loss in words for words in (labels[1], fit.summary(), render(fit)))
     assert not drawn["series"].str.contains("et al").any()  # laws of language models
+    assert "et al" not in render(fit)
     for student in fit.students:
         assert f"{student.p_no_rise:.2g}" in fit.summary()
     p = [f"{q:.2g}" for q in (min(s.p_no_rise for s in fit.students), max(s.p_no_rise for s in fit.students))]

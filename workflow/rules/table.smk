@@ -1,16 +1,18 @@
-# A law's LaTeX table, written from its fit.
+# A law's table, written from its fit: LaTeX for all, Markdown and CSV for who asks (snakemake results/tables/depth.md).
 rule table:
     input:
         "results/fits/{law}.json",
     output:
         report(
-            "results/tables/{law}.tex",
+            "results/tables/{law}.{ending}",
             category="{law}",
-            labels={"what": "table (LaTeX)"},
+            labels={"what": "table ({ending})"},
             caption="../report/law.rst",
         ),
     log:
-        "results/logs/table/{law}.log",
+        "results/logs/table/{law}.{ending}.log",
+    wildcard_constraints:
+        ending="tex|md|csv",
     conda:
         "../envs/curselab.yaml"
     threads: 1

@@ -4,7 +4,7 @@ import pytest
 
 from analysis import fit_capacity_gap
 from analysis.laws.capacity_gap_crossed import crossed_controls
-from analysis.tables import latex
+from analysis.tables import render
 from curselab.errors import InputError
 from tests.analysis.factories import capacity_gap_runs, frame, record
 
@@ -104,7 +104,7 @@ def test_pruned_students_are_one_size_whatever_whole_heads_and_units_leave():
     assert control.p_base < 0.01 < control.p_teacher
     assert "cut out of their own teacher" in fit.summary()
     assert list(fit.frame()["arm"]) == ["student", "pruned"]
-    note = latex(fit)
+    note = render(fit)
     assert "Pruned: 12 runs, 0 diverged. Crossed at 25200: 27 runs with own and other teachers, 0 diverged" in note
     assert type(fit).from_dict(fit.to_dict()) == fit
     (alone,) = fit_capacity_gap(frame(rows), stage="pruned", bootstrap=100).students

@@ -5,7 +5,7 @@ import pytest
 
 from analysis.laws.stability_gap import fit_runs
 from analysis.laws.stability_gap_sweep import StabilityGapSweep
-from analysis.tables import latex
+from analysis.tables import render
 from curselab.errors import InputError
 from tests.analysis.stability_gap_factories import (
     CONTROL_DEPTH,
@@ -115,7 +115,7 @@ def test_gradients_are_compared_with_the_control_s_before_the_minimum(fit):
 
 
 def test_a_table_for_a_paper_has_the_arms_at_the_largest_budget(fit):
-    text = latex(fit)
+    text = render(fit)
     assert r"code & plain & 0.2" in text
     assert "subset + quality + mixture + fixed" in text
     assert text.count(r"\\") == 1 + 12 + 4
