@@ -94,6 +94,10 @@ def to_metrics(
         A name is not in the log, what was logged is not in the list above, two names mean the same, a step has two values, a
         value or step is no finite number, or an evaluation has no count of tokens.
     """
+    if repeated not in ("refuse", "last"):
+        raise InputError(f"repeated: {repeated!r} was given (allowed: refuse, last)")
+    if not isinstance(tokens, str) and not 0 < tokens < np.inf:
+        raise InputError(f"tokens: {tokens!r} was given, the tokens of a step or the name of their count is needed")
     wanted = {name: (what, ALL) if isinstance(what, str) else what for name, what in names.items()}
     count = tokens if isinstance(tokens, str) else None
     _check_names(wanted, known, where, [] if count is None else [count])

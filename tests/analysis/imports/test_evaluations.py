@@ -82,7 +82,10 @@ def test_a_run_that_was_started_again_keeps_its_last_values_when_asked():
         ([(3, "x", 1)], {"x": OLD}, {"start": 4}, "nothing is logged at step 4 or later"),
         ([(3, "x", 1), (4, "n", 9)], {"x": OLD}, {"tokens": "n"}, "n is not logged at step 3"),
         ([(3, "x", 1)], {"x": OLD}, {"tokens": "n"}, "nothing is logged as 'n'"),
-        ([(3, "x", 1)], {"x": OLD}, {"tokens": -1.0}, "tokens is -3"),
+        ([(3, "x", 1), (3, "n", -9)], {"x": OLD}, {"tokens": "n"}, "tokens is -9"),
+        ([(3, "x", 1)], {"x": OLD}, {"tokens": 0}, "tokens: 0 was given"),
+        ([(3, "x", 1)], {"x": OLD}, {"tokens": math.nan}, "tokens: nan was given"),
+        ([(3, "x", 1)], {"x": OLD}, {"repeated": "first"}, "repeated: 'first' was given .allowed: refuse, last"),
     ],
 )
 def test_what_is_ambiguous_or_wrong_is_refused_in_one_line(points, names, how, message):
