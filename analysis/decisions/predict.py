@@ -50,16 +50,14 @@ def _scaling(fit: Any, inputs: Inputs, **options: Any) -> Prediction:
     points = list(product(*(inputs[name] for name in fit.form.inputs)))
     frame = fit.predict(*np.array(points, dtype=float).T, **options)
     notes = []
-    if frame["extrapolated"].any():
+    if (outside := int(frame["extrapolated"].sum())) > 0:
         seen = (f"{name} {row.min():.3g} to {row.max():.3g}" for name, row in zip(fit.form.inputs, fit.problem.x, strict=True))
-        means = "" if options.get("kind") == "calibrated" else "; of the intervals, only those of kind calibrated hold there"
-        notes.append(
-            Note(
-                "extrapolated",
-                f"{frame['extrapolated'].sum()} of {len(frame)} settings lie outside the runs ({', '.join(seen)}),"
-                f" up to {frame['decades'].max():.1f} decades above them{means}",
-            )
-        )
+        line = f"{outside} of {len(frame)} settings lie outside the runs ({', '.join(seen)})"
+        if frame["decades"].max() > 0:
+            line += f", up to {frame['decades'].max():.1f} decades of compute above them"
+        if options.get("kind") != "calibrated":
+            line += "; of the intervals, only those of kind calibrated hold there"
+        notes.append(Note("extrapolated", line))
     if frame["lower"].isna().any():
         notes.append(Note("no_band", "the runs support no interval"))
     if fit.unidentified:

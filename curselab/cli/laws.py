@@ -204,5 +204,5 @@ def _paired(a: Any, b: Any) -> str:
     except InputError as error:
         return f"not in pairs: {error}"
     at = ", ".join(f"{name} {value:.3g}" for name, value in zip(a.form.inputs, largest, strict=True))
-    differs = "they differ" if row["differs"] else "no difference is shown"
-    return f"loss of the second over the first at {at}: {row['ratio']:.4f} [{row['lower']:.4f}, {row['upper']:.4f}], {differs}"
+    verdict = "1 lies outside" if row["differs"] else "1 lies inside"
+    return f"loss of the second over the first at {at}: {row['ratio']:.4f} [{row['lower']:.4f}, {row['upper']:.4f}], {verdict}"

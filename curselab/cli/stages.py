@@ -50,7 +50,6 @@ def train(
 
     from sweeps.plan import load_plan
     from trainer.progress import Progress
-    from trainer.shard import train_shard
     from trainer.spec import PlannedRun
 
     plan = load_plan(config)
@@ -59,6 +58,7 @@ def train(
         raise InputError(
             f"shard {shard} of {sweep}: {config} is not the grid that was planned; grids are changed in their file"
         )
+    from trainer.shard import train_shard  # loads torch
 
     def folder(run: PlannedRun) -> Path:
         return results / "runs" / run.sweep / run.run_id

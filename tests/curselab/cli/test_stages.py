@@ -31,10 +31,10 @@ def test_a_bench_gives_its_table_and_nothing_for_a_name_that_the_grid_lacks(comm
     assert not (tmp_path / "x").exists()
 
 
-def test_a_shard_is_trained_then_kept(command, tmp_path: Path) -> None:
+def test_a_shard_is_trained_then_kept(command, ask, tmp_path: Path) -> None:
     (text_id,) = load_plan(tmp_path / "grid.yaml").texts
     refused(command("train", "scaling", "run-0", "--config", "grid.yaml"), "results/text", "prepared")
-    assert command("text", text_id, "--config", "grid.yaml", "--out", f"results/text/{text_id}").returncode == 0
+    assert ask("text", text_id, "--config", "grid.yaml", "--out", f"results/text/{text_id}").returncode == 0
     done = command("train", "scaling", "run-0", "--config", "grid.yaml", "--log", "log.txt")
     assert done.returncode == 0, done.stderr
     assert "2/2 runs" in done.stderr
@@ -44,13 +44,16 @@ def test_a_shard_is_trained_then_kept(command, tmp_path: Path) -> None:
     assert command("train", "scaling", "run-0", "--config", "grid.yaml").returncode == 0
     assert {path: path.stat().st_mtime_ns for path in summaries} == summaries
     place = ("--runs", "results/runs/scaling", "--out", "tables")
-    assert command("collect", "results/shards/scaling/run-0.json", *place).returncode == 0
+    assert ask("collect", "results/shards/scaling/run-0.json", *place).returncode == 0
     assert len((tmp_path / "tables" / "runs.csv").read_text().splitlines()) == 3
-    refused(command("collect", "results/shards/scaling/run-1.json", *place), "run-1.json", "start it again")
-    standing = json.loads(command("status", "--config", "grid.yaml", "--format", "json").stdout)
+    refused(ask("collect", "results/shards/scaling/run-1.json", *place), "run-1.json", "start it again")
+    standing = json.loads(ask("status", "--config", "grid.yaml", "--format", "json").stdout)
     assert [standing[0][name] for name in ("runs", "complete", "missing")] == [2, 2, 0]
-    refused(command("train", "scaling", "run-0", "--config", "grid.yaml", "--digest", "x"), "run-0", "grid.yaml")
-    refused(command("train", "scaling", "run-9", "--config", "grid.yaml"), "run-9", "run-0")
+
+
+def test_a_shard_that_is_not_of_the_grid_is_refused(ask) -> None:
+    refused(ask("train", "scaling", "run-0", "--config", "grid.yaml", "--digest", "x"), "run-0", "grid.yaml")
+    refused(ask("train", "scaling", "run-9", "--config", "grid.yaml"), "run-9", "run-0")
 
 
 def test_a_researcher_s_table_is_fitted_written_and_drawn(ask, tmp_path: Path) -> None:
