@@ -18,6 +18,26 @@ laws_app = typer.Typer(no_args_is_help=True, help="Laws: their formulas, what th
 app.add_typer(laws_app, name="laws", rich_help_panel=PANEL)
 
 
+@app.command("import", rich_help_panel=PANEL)
+def import_(
+    log: Annotated[Path, typer.Argument(help="trainer_state.json, CSV of Weights & Biases, TensorBoard's file or folder.")],
+    what: Annotated[list[str], typer.Argument(metavar="NAME=WHAT[:DOMAIN]...", help="What was logged under a name.")],
+    tokens: Annotated[str, typer.Option(help="Training tokens of one step, or the name under which the log counts them.")],
+    out: Annotated[Path, typer.Option(help="File to write: .parquet or .csv.")],
+    step: Annotated[str | None, typer.Option(help="Column of the optimiser step, of a CSV.")] = None,
+    start: Annotated[int, typer.Option(min=0, help="Step at which the run begins.")] = 0,
+    keep_last: Annotated[bool, typer.Option(help="Keep the last of several values of one step.")] = False,
+) -> None:
+    """Read a log of another trainer into the contract's table of evaluations.
+
+    Example: `curselab import trainer_state.json eval_loss=loss_nats_per_token --tokens 65536 --out metrics.parquet`
+    """
+    from analysis import import_log
+
+    metrics = import_log(log, out, what, tokens=tokens, step=step, start=start, keep_last=keep_last)
+    typer.echo(f"{out}: {len(metrics)} values of {metrics['metric'].nunique()} metrics", err=True)
+
+
 @laws_app.command("list")
 def laws_list(form: Form = Format.TEXT) -> None:
     """List the laws of the workflow, the controlled truths and the forms of the loss.

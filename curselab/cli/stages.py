@@ -207,9 +207,9 @@ def figure(
 @app.command(rich_help_panel=PANEL)
 def table(
     fit: FitFile,
-    out: Annotated[Path, typer.Option(help="LaTeX file.")],
+    out: Annotated[Path, typer.Option(help="File to write: .tex, .md or .csv.")],
 ) -> None:
-    """Write a law's LaTeX table from its fit.
+    """Write a law's table from its fit, as LaTeX, Markdown or CSV.
 
     Example: `curselab table results/fits/scaling.json --out scaling.tex`
     """

@@ -117,3 +117,14 @@ def test_rival_forms_are_held_against_the_form_of_the_fit(ask, fit_file, monkeyp
     found = rows(ask("compare", "fit.json", "--law", "kaplan", "--law", "outer", "--by", "tokens", "--format", "json"))
     assert [row["law"] for row in found] == ["chinchilla", "kaplan", "outer"]
     assert {(row["runs"], row["by"]) for row in found} == {(50, "tokens")}
+
+
+def test_a_log_of_another_trainer_becomes_a_table(ask, root: Path, tmp_path: Path) -> None:
+    log = str(root / "tests" / "analysis" / "imports" / "trainer_state.json")
+    how = ("--tokens", "num_input_tokens_seen", "--out", "metrics.csv")
+    done = ask("import", log, "eval_new_loss=loss_nats_per_token:new", *how)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "metrics.csv")
+    assert done.stderr.strip() == f"metrics.csv: {len(table)} values of 1 metrics"
+    assert set(table["domain"]) == {"new"}
+    refused(ask("import", log, "eval_new_loss=nats:new", *how), "eval_new_loss", "nats", "loss_nats_per_token")
