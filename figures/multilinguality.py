@@ -170,7 +170,10 @@ def _paint_grid(fit: Any, axes: NDArray[Any], drawn: pd.DataFrame, grid: _Grid) 
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     columns = len(grid.tokens)
     for place, (ax, (N, D)) in enumerate(zip(axes, grid.cells, strict=True)):
-        _paint_gains(fit, ax, drawn[(drawn["params"] == N) & (drawn["tokens"] == D)], nothing)
+        here = (drawn["params"] == N) & (drawn["tokens"] == D)
+        _paint_gains(fit, ax, drawn[here], nothing)
+        if not here[some.index].any():
+            ax.text(0.5, 0.4, "not run", transform=ax.transAxes, ha="center", fontsize=NOTE_PT, color=GREY)
         ax.set(
             xscale="log",
             xlim=(nothing / 1.6, ratios.max() * 1.6),

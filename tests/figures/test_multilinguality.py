@@ -44,6 +44,18 @@ def test_the_control_stands_first_beside_the_arms(found):
     assert set(here["value"]) <= set(seen[:, 1])
 
 
+def test_a_cell_that_was_not_run_says_so(found):
+    fit, runs = found
+    N, D = max(v.params for v in fit.verdicts), TOKENS[1]
+    there = {
+        name: [v for v in getattr(fit, name) if (v.params, v.tokens) != (N, D)] for name in ("runs", "controls", "verdicts")
+    }
+    axes, _ = draw(replace(fit, **there), runs)
+    said = [[text.get_text() for text in ax.texts] for ax in axes[:-2]]
+    place = 2 * len(TOKENS) + 1  # the third size
+    assert [number for number, words in enumerate(said) if "not run" in words] == [place]
+
+
 def test_what_is_returned_is_what_is_drawn(found):
     fit, runs = found
     axes, drawn = draw(fit, runs)
