@@ -345,7 +345,7 @@ def _words(name: str) -> str:
 def _look(fit: Any, mixture: str) -> dict[str, Any]:
     """Colour and marker of an arm; black for the target alone."""
     if mixture not in fit.mixtures:
-        return {"color": "#000000", "marker": "X"}
+        return {"color": "#000000", "marker": "d"}  # a face that shows whether it is filled
     number = _ordered(fit).index(mixture)
     return {"color": COLOURS[number % 6], "marker": MARKERS[number % 6]}
 
