@@ -41,7 +41,7 @@ def side_by_side(fits: Mapping[str, Any]) -> pd.DataFrame:
     if len(set(kinds.values())) > 1:
         told = ", ".join(f"{label} of {kind}" for label, kind in kinds.items())
         raise InputError(f"compare: fits of one law are needed, these are {told}")
-    table = pd.concat([fit.frame().assign(fit=label) for label, fit in fits.items()], ignore_index=True)
+    table: pd.DataFrame = pd.concat([fit.frame().assign(fit=label) for label, fit in fits.items()], ignore_index=True)
     first = ["fit"]
     if all(isinstance(fit, FitResult) for fit in fits.values()):
         order = pd.Categorical(table["symbol"], categories=list(dict.fromkeys(table["symbol"])), ordered=True)
