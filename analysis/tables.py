@@ -161,8 +161,8 @@ def gain_table(verdicts: pd.DataFrame, level: float) -> pd.DataFrame:
         rows.append(
             {
                 "Arm": " ".join(filter(None, (row["language"], row["mixture"]))).replace("_", " "),
-                "$N$": short(row["params"]),
-                "$D$": short(row["tokens"]),
+                "$N$ (parameters)": short(row["params"]),
+                "$D$ (tokens)": short(row["tokens"]),
                 "Added / own": short(row["added"] / row["tokens"], 2),
                 f"Worth, {100 * level:g}% interval": f"{short(worth[0])} {interval(*worth[1:])}",
                 "Over matched": NOTHING if matched[0] is None else f"{short(matched[0])} {interval(*matched[1:])}",
@@ -266,8 +266,8 @@ def _published_gains(level: float) -> list[dict[str, str]]:
     return [
         {
             "Arm": f"Chang et al. 2024, {row['mixture'] or '1B tokens added'}",
-            "$N$": short(row["params"]),
-            "$D$": short(row["tokens"]),
+            "$N$ (parameters)": short(row["params"]),
+            "$D$ (tokens)": short(row["tokens"]),
             f"Worth, {100 * level:g}% interval": f"{2 ** row['gain']:.3g}",
             "Verdict": f"published, {row['trust']}",
         }

@@ -108,9 +108,8 @@ def _read(run: PlannedRun, folder: Path, marks: dict[str, str], *, flop: float) 
             state = "stale"
         return Standing(run, state, flop, float(facts["wall_s"]), summary_file.stat().st_mtime)
     except _UNREADABLE:
-        if not (
-            folder / "spec.json"
-        ).exists():  # written once the lock is held, so a run that is about to start is not disturbed
+        # written once the lock is held, so a run that is about to start is not disturbed
+        if not (folder / "spec.json").exists():
             return Standing(run, "missing", flop)
         return Standing(run, "running" if _is_locked(folder / "lock") else "begun", flop)
 

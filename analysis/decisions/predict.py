@@ -82,7 +82,7 @@ def _multilinguality(fit: Any, inputs: Inputs) -> Prediction:
     points = [dict(zip(inputs, values, strict=True)) for values in product(*inputs.values())]
     found = [equivalent_data(fit, **point) for point in points]
     rows = [
-        point | {"worth": each.tokens, "lower": each.lower, "upper": each.upper, "state": each.state}
+        point | {"worth_tokens": each.tokens, "lower": each.lower, "upper": each.upper, "state": each.state}
         for point, each in zip(points, found, strict=True)
     ]
     return pd.DataFrame(rows), tuple(dict.fromkeys(note for each in found for note in each.notes))

@@ -80,7 +80,7 @@ def test_each_arm_is_a_row_with_both_baselines_and_its_verdict():
     assert f"& {short(2**verdict.matched)} [" in text
     assert "similar over dissimilar" in text
     assert f"Censored: {100 * fit.censored:.0f}" in text
-    worth = lay_out(fit).cells.set_index(["Arm", "$D$"])["Worth, 95% interval"]
+    worth = lay_out(fit).cells.set_index(["Arm", "$D$ (tokens)"])["Worth, 95% interval"]
     # Chang et al., section 6: worth a third more data at best, 63 % less at worst; by 12.6M and 0.4M parameters
     assert worth["Chang et al. 2024, similar", r"$1.00 \times 10^{6}$"].tolist() == ["1.33", "1.12"]
     assert worth["Chang et al. 2024, 1B tokens added", r"$1.00 \times 10^{9}$"].tolist() == ["0.37", "0.12"]

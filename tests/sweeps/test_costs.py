@@ -5,17 +5,14 @@ import pytest
 from sweeps.costs import costs
 from sweeps.plan import load_plan
 from sweeps.standing import Standing
+from tests.sweeps.tiny import tiny
 
-GRID = """
-grid: tiny
-shards: 1
-text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 60000}}
-sweeps:
+GRID = tiny("""
   scaling:
     run: {size: [6k, 14k], training.tokens: [4096], seed: [0, 1], keep_weights: [true]}
   learning_rate:
     chosen: {size: [6k], training.tokens: [4096], seed: [0]}
-"""
+""")
 
 
 @pytest.fixture

@@ -8,17 +8,14 @@ import pytest
 from curselab.errors import InputError
 from sweeps.plan import Plan, load_plan
 from sweeps.standing import Standing, pace, standings, strangers
+from tests.sweeps.tiny import tiny
 from trainer.provenance import code_hash
 from trainer.spec import PlannedRun
 
-GRID = """
-grid: tiny
-shards: 1
-text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 60000}}
-sweeps:
+GRID = tiny("""
   scaling:
     run: {size: [6k], training.tokens: [4096], training.batch_sequences: [2], evaluation.tokens: [1024], seed: [0, 1, 2, 3]}
-"""
+""")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_a_mixture_is_worth_what_equivalent_data_says(monkeypatch):
     fit = SimpleNamespace(law="multilinguality")
     table, _ = predict(fit, {"params": [1e5], "tokens": [1e6, 2e6], "added": [1e6], "mixture": ["similar"]})
     assert asked[1] == {"params": 1e5, "tokens": 2e6, "added": 1e6, "mixture": "similar"}
-    assert table[["tokens", "worth", "lower", "upper"]].to_numpy().tolist() == [[1e6, 2, 1, 3], [2e6, 2, 1, 3]]
+    assert table[["tokens", "worth_tokens", "lower", "upper"]].to_numpy().tolist() == [[1e6, 2, 1, 3], [2e6, 2, 1, 3]]
 
 
 @pytest.mark.parametrize(

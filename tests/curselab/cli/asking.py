@@ -4,14 +4,12 @@ import json
 import subprocess
 from typing import Any
 
-GRID = """
-grid: tiny
-shards: 1
-text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 60000}}
-sweeps:
+from tests.sweeps.tiny import tiny
+
+GRID = tiny("""
   scaling:
     run: {size: [6k], training.tokens: [4096, 8192], training.batch_sequences: [2], evaluation.tokens: [1024], seed: [0]}
-"""
+""")
 
 Done = subprocess.CompletedProcess[str]
 
