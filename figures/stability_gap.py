@@ -183,14 +183,14 @@ def _paint_effects(fit: Any, shown: Any, ax: Axes, drawn: pd.DataFrame) -> None:
 def _paint_ends(shown: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     ends = drawn[drawn["series"] == "end"].set_index("arm")
     for end in (end for end in shown.ends if end.arm in ends.index):
-        colour = COLOURS[_chosen(shown).index(end.arm)] if end.arm in _chosen(shown) else GREY
+        colour = COLOURS[_chosen(shown).index(end.arm)] if end.arm in _chosen(shown) else "black"  # grey is the control's
         row, face = ends.loc[end.arm], colour if end.front else "white"
         if end.old_loss.lower is not None:
             ax.hlines(row["value"], end.old_loss.lower, end.old_loss.upper, color=colour, linewidth=0.5, alpha=0.6, zorder=1)
             ax.vlines(row["x"], row["lower"], row["upper"], color=colour, linewidth=0.5, alpha=0.6, zorder=1)
         ax.plot(row["x"], row["value"], marker="o", markersize=4, color=colour, markerfacecolor=face, linestyle="none")
     ax.set(xlabel=f"last loss on {shown.old[0]} (nats/token)", ylabel=f"last loss on {shown.new} (nats/token)")
-    note(ax, "filled: no other has both lower")
+    note(ax, "filled: no other has both lower; black: other arms")
 
 
 def _is_control(shown: Any, arm: str) -> bool:

@@ -6,10 +6,11 @@ old text at the same learning rates and with the same state of the optimiser, is
 =====================  =================================================================================================
 verdict                what is shown, each at the level of the intervals
 =====================  =================================================================================================
-``gap``                the chosen form dips and beats all monotone ones, depth, gap index and excess depth are above zero
+``gap``                the chosen form dips and beats all monotone ones, depth and excess depth are above zero, and more
+                       than a twentieth of the depth comes back (``least_index``)
 ``gap, no control``    the same, with no control to compare with
 ``learning rate``      the same, but the depth is not shown to exceed the control's, or is the control's own
-``forgetting``         the depth is above zero, and nothing is shown to come back
+``forgetting``         the depth is above zero, and no more than that twentieth is shown to come back
 ``none found``         the depth is not shown to be above zero
 =====================  =================================================================================================
 
@@ -30,7 +31,7 @@ import pandas as pd
 
 from analysis.columns import drop_diverged
 from analysis.fitting.result import Counts, Note, check_level
-from analysis.laws.stability_gap_arms import Key, fit_arms, judge
+from analysis.laws.stability_gap_arms import LEAST_INDEX, Key, check_least_index, fit_arms, judge
 from analysis.laws.stability_gap_condition import baseline_ends, fit_condition
 from analysis.laws.stability_gap_curve import Shape
 from analysis.laws.stability_gap_factorial import MARGIN
@@ -54,6 +55,7 @@ def fit_stability_gap(
     peak_split: str | None = None,
     forward_area_before: float | None = None,
     tolerance: float = 0.0,
+    least_index: float = LEAST_INDEX,
     shape: Shape = "auto",
     intervals: str = "auto",
     resamples: int = 500,
@@ -85,6 +87,8 @@ def fit_stability_gap(
         Sum of the learning rates of all steps of pre-training: with learning rates in the log it admits form F4 for losses.
     tolerance : float
         How far below its start a curve still counts as recovered, in the unit of the metric.
+    least_index : float
+        Gap index, from 0 to below 1, above which a loss counts as one that comes back.
     shape : str
         What is measured: the chosen ``form``, a smoothing spline (``smooth``), or the spline only where no form fits
         (``auto``).
@@ -108,6 +112,7 @@ def fit_stability_gap(
     level = check_level(level)
     if tolerance < 0:
         raise InputError(f"tolerance: {tolerance!r} was given, 0 or more is needed")
+    check_least_index(least_index)
     curves = read_log(log, value=value, better=better, columns=columns)
     _check(curves, arms={"control": control, "baseline": baseline}, splits={"domain": domain, "peak_split": peak_split})
     arms = fit_arms(
@@ -118,6 +123,7 @@ def fit_stability_gap(
         peak_split=peak_split,
         forward_area_before=forward_area_before,
         tolerance=tolerance,
+        least_index=least_index,
         shape=shape,
         intervals=intervals,
         resamples=resamples,
@@ -125,7 +131,13 @@ def fit_stability_gap(
         level=level,
     )
     gaps = (judge(arms, key, control=control, baseline=baseline, is_control=key[0] == control) for key in curves)
-    settings: dict[str, str | float | int] = {"value": value, "better": better, "tolerance": tolerance, "random_seed": seed}
+    settings: dict[str, str | float | int] = {
+        "value": value,
+        "better": better,
+        "tolerance": tolerance,
+        "least_index": least_index,
+        "random_seed": seed,
+    }
     named = {"control": control, "baseline": baseline, "domain": domain, "peak_split": peak_split}
     return StabilityGapFit(
         gaps=tuple(gaps), level=level, settings=settings | {role: name for role, name in named.items() if name is not None}
@@ -138,6 +150,7 @@ def fit_runs(
     *,
     window_steps: float = 100.0,
     tolerance: float = 0.0,
+    least_index: float = LEAST_INDEX,
     margin: float = MARGIN,
     level: float = 0.95,
 ) -> StabilityGapSweep:
@@ -151,6 +164,8 @@ def fit_runs(
         Of windowed forgetting and plasticity.
     tolerance : float
         How far above its start a loss still counts as recovered, nats/token.
+    least_index : float
+        Gap index, from 0 to below 1, above which a loss counts as one that comes back.
     margin : float
         Effects of strategies below it are as good as none, nats/token.
     level : float
@@ -167,10 +182,11 @@ def fit_runs(
         The tables are no continual pre-training; see ``read_conditions``.
     """
     level = check_level(level)
+    check_least_index(least_index)
     conditions = sorted(read_conditions(runs, metrics), key=lambda c: c.tokens)
     baselines = baseline_ends(conditions)
-    options = {"window_steps": window_steps, "tolerance": tolerance, "margin": margin, "level": level}
-    fitted = tuple(fit_condition(c, baselines=baselines, **options) for c in conditions)
+    settings = {"window_steps": window_steps, "tolerance": tolerance, "least_index": least_index, "margin": margin}
+    fitted = tuple(fit_condition(c, baselines=baselines, level=level, **settings) for c in conditions)
     alive, n_diverged = drop_diverged(runs)
     return StabilityGapSweep(
         conditions=fitted,
@@ -182,7 +198,7 @@ def fit_runs(
             n_seeds=max(c.log["seed"].nunique() for c in conditions),
         ),
         warnings=tuple(note for c in conditions for note in _doubts(c)),
-        settings={"window_steps": window_steps, "tolerance": tolerance, "margin": margin},
+        settings=dict(settings),
     )
 
 

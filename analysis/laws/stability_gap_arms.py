@@ -19,6 +19,9 @@ from curselab.errors import InputError
 
 _CORRELATED = 0.3  # of neighbouring residuals: forms are then judged on fewer evaluations than they seem
 
+LEAST_INDEX = 0.05
+"""Share of the depth that has to come back for a gap: with little noise, one per cent is told from none and is no recovery."""
+
 Key = tuple[str, str]
 """Arm and split."""
 
@@ -30,7 +33,15 @@ class FittedArms:
     fits: Mapping[Key, FittedCurve]
     metrics: Mapping[Key, Metrics]
     tolerance: float
+    least_index: float
     level: float
+
+
+def check_least_index(least_index: float) -> float:
+    """Refuse a share that is not from 0 to below 1."""
+    if not 0 <= least_index < 1:
+        raise InputError(f"least_index: {least_index!r} was given, a share from 0 to below 1 is needed")
+    return least_index
 
 
 def fit_arms(
@@ -42,6 +53,7 @@ def fit_arms(
     peak_split: str | None = None,
     forward_area_before: float | None = None,
     tolerance: float = 0.0,
+    least_index: float = LEAST_INDEX,
     shape: Shape = "auto",
     intervals: str = "auto",
     resamples: int = 500,
@@ -61,7 +73,7 @@ def fit_arms(
         random = [seed] if intervals == "bootstrap" else [seed, i]
         fits[key] = fit_curve(curve, forms, shape=shape, kind=intervals, resamples=resamples, seed=random, **options)
     metrics = {key: _measured(fits, key, tolerance, peak_split) for key in fits}
-    return FittedArms(fits=fits, metrics=metrics, tolerance=tolerance, level=level)
+    return FittedArms(fits=fits, metrics=metrics, tolerance=tolerance, least_index=least_index, level=level)
 
 
 def judge(arms: FittedArms, key: Key, *, control: str | None, baseline: str | None, is_control: bool) -> Gap:
@@ -92,7 +104,7 @@ def judge(arms: FittedArms, key: Key, *, control: str | None, baseline: str | No
             notes.append(Note("not_paired", f"arm {key[0]!r} and its control do not share their seeds"))
     if baseline is not None and (baseline, split) in fits and key[0] != baseline:
         faster = speed_up(fit, fits[baseline, split], level)
-    verdict = verdict_of(fit, found, over if compared else None)
+    verdict = verdict_of(fit, found, over if compared else None, least_index=arms.least_index)
     return Gap(
         arm=key[0],
         split=split,
@@ -110,20 +122,22 @@ def judge(arms: FittedArms, key: Key, *, control: str | None, baseline: str | No
     )
 
 
-def verdict_of(fit: FittedCurve, found: Mapping[str, Estimate], over: Estimate | None = None) -> Verdict:
+def verdict_of(
+    fit: FittedCurve, found: Mapping[str, Estimate], over: Estimate | None = None, *, least_index: float = LEAST_INDEX
+) -> Verdict:
     """Word for a curve, from its estimates and its excess over the control, where there is one."""
-    if not above_zero(found["depth"]):
+    if not is_above(found["depth"]):
         return "none found"
-    if not (fit.dips and above_zero(found["gap_index"])):
+    if not (fit.dips and is_above(found["gap_index"], least_index)):
         return "forgetting"
     if over is None:
         return "gap, no control"
-    return "gap" if above_zero(over) else "learning rate"
+    return "gap" if is_above(over) else "learning rate"
 
 
-def above_zero(estimate: Estimate) -> bool:
-    """Whether the interval is."""
-    return estimate.lower is not None and estimate.lower > 0
+def is_above(estimate: Estimate, bound: float = 0.0) -> bool:
+    """Whether the whole interval is."""
+    return estimate.lower is not None and estimate.lower > bound
 
 
 def _notes(fit: FittedCurve) -> list[Note]:

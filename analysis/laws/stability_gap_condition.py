@@ -25,7 +25,14 @@ _NOT_CROSSED = Estimate(None)
 
 
 def fit_condition(
-    condition: Condition, *, baselines: pd.DataFrame, window_steps: float, tolerance: float, margin: float, level: float
+    condition: Condition,
+    *,
+    baselines: pd.DataFrame,
+    window_steps: float,
+    tolerance: float,
+    least_index: float,
+    margin: float,
+    level: float,
 ) -> ConditionFit:
     """Measure all arms of a condition.
 
@@ -38,13 +45,15 @@ def fit_condition(
         Of De Lange's windowed metrics.
     tolerance : float
         How far above its start a loss still counts as recovered, nats/token.
+    least_index : float
+        Gap index above which a loss counts as one that comes back.
     margin : float
         Effects below it are as good as none, nats/token.
     level : float
         Of the intervals.
     """
     curves = read_log(condition.log.dropna(subset=[LOSS]), value=LOSS)
-    arms = fit_arms(curves, better="lower", tolerance=tolerance, level=level)
+    arms = fit_arms(curves, better="lower", tolerance=tolerance, least_index=least_index, level=level)
     losses = _gaps(condition, arms, LOSS, "lower")
     return ConditionFit(
         base=condition.base,
@@ -53,7 +62,7 @@ def fit_condition(
         params_non_embedding=condition.params,
         tokens=condition.tokens,
         losses=losses,
-        accuracies=_accuracies(condition, tolerance=tolerance, level=level),
+        accuracies=_accuracies(condition, least_index=least_index, level=level),
         ends=_ends(condition, curves, baselines, window_steps=window_steps, level=level),
         effects=tuple(_effects(condition, arms, margin=margin, level=level)),
         probes=_probes(condition, curves, losses, level),
@@ -76,7 +85,12 @@ def _gaps(condition: Condition, arms: FittedArms, value: str, better: Better) ->
     control = _controls(condition, curves)
     own = {arm.name for arm in condition.arms if not arm.trains_on_new}
     gaps = (judge(arms, key, control=control.get(key[0]), baseline=None, is_control=key[0] in own) for key in curves)
-    settings: dict[str, str | float | int] = {"value": value, "better": better, "tolerance": arms.tolerance}
+    settings: dict[str, str | float | int] = {
+        "value": value,
+        "better": better,
+        "tolerance": arms.tolerance,
+        "least_index": arms.least_index,
+    }
     return StabilityGapFit(gaps=tuple(gaps), level=arms.level, settings=settings)
 
 
@@ -106,14 +120,16 @@ def _controls(condition: Condition, curves: Mapping[Key, Curve]) -> dict[str, st
     return found
 
 
-def _accuracies(condition: Condition, *, tolerance: float, level: float) -> StabilityGapFit | None:
+def _accuracies(condition: Condition, *, least_index: float, level: float) -> StabilityGapFit | None:
     if ACCURACY not in condition.log:
         return None
     asked = condition.log.dropna(subset=[ACCURACY])
     enough = asked.groupby(["arm", "split"])["step"].transform("nunique") >= MIN_POINTS
     if not enough.any():
         return None
-    arms = fit_arms(read_log(asked[enough], value=ACCURACY, better="higher"), better="higher", level=level)
+    arms = fit_arms(
+        read_log(asked[enough], value=ACCURACY, better="higher"), better="higher", least_index=least_index, level=level
+    )
     return _gaps(condition, arms, ACCURACY, "higher")
 
 

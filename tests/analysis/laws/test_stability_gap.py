@@ -54,6 +54,16 @@ def test_gap_forgetting_and_gain_are_told_apart(fit):
     assert verdicts == {"control": "learning rate", "new": "gap", "forgets": "forgetting", "gains": "none found"}
 
 
+def test_a_few_per_cent_that_come_back_are_no_gap():
+    slight = log_of({"new": lambda t: dip(t, 0.0, 0.6, slow=40.0)}, sd=1e-4)  # index 0.02
+    (gap,) = fit_stability_gap(slight).gaps
+    assert 0 < gap.gap_index.lower < gap.gap_index.upper < 0.05
+    assert gap.verdict == "forgetting"
+    assert fit_stability_gap(slight, least_index=0.0).gaps[0].verdict == "gap, no control"
+    with pytest.raises(InputError, match="least_index: 1.0 was given"):
+        fit_stability_gap(slight, least_index=1.0)
+
+
 def test_intervals_hold_the_truth(fit):
     t = np.linspace(0, 1, 100_001)
     depths = {}
