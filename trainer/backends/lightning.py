@@ -1,11 +1,18 @@
 """The reference backend: one run a fit of Lightning's Trainer, on any accelerator and number of devices."""
 
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
@@ -35,6 +42,7 @@ def _fit(training: Training) -> None:
         accelerator=spec.compute.accelerator,
         devices=spec.compute.devices,
         strategy=_strategy(spec.compute),
+        plugins=[_environment()],
         precision=spec.compute.precision,
         max_steps=spec.steps,
         max_epochs=-1,
@@ -54,6 +62,8 @@ def _fit(training: Training) -> None:
     with warnings.catch_warnings():
         # raised inside Lightning 2.6 under torch 2.13, nothing that a caller can change
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        # on each machine that has a Slurm; _environment has seen to it
+        warnings.filterwarnings("ignore", message="The `srun` command is available")
         trainer.fit(LanguageModule(training), ckpt_path=None if start is None else start[0], weights_only=True)
     if spec.compute.strategy == "fsdp":
         training.model = _gathered(training)
@@ -65,6 +75,17 @@ def _strategy(compute: ComputeSpec) -> str | ModelParallelStrategy:
     if compute.strategy != "fsdp":
         return compute.strategy
     return ModelParallelStrategy(data_parallel_size=compute.devices, tensor_parallel_size=1, save_distributed_checkpoint=False)
+
+
+def _environment() -> ClusterEnvironment:
+    """Who starts the processes of a run: torchrun or srun where one has started this one, else Lightning.
+
+    Lightning itself would take any job of Slurm for one that srun has started, and wait for processes that nobody starts.
+    """
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    return SLURMEnvironment(auto_requeue=False) if several else LightningEnvironment()
 
 
 def _gathered(training: Training) -> Decoder:
