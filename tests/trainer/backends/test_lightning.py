@@ -10,7 +10,7 @@ from trainer.backends.lightning import _environment
         (
             {"SLURM_NTASKS": "1", "SLURM_JOB_ID": "7"},
             "LightningEnvironment",
-        ),  # a job of Snakemake, whose devices are one task's
+        ),  # a job of Snakemake: one task, any devices
         ({"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, "SLURMEnvironment"),
         ({"SLURM_NTASKS": "1", "TORCHELASTIC_RUN_ID": "7"}, "TorchElasticEnvironment"),
     ],
