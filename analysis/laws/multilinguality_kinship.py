@@ -3,7 +3,8 @@ r"""What likeness is worth: gains against the similarity of the added languages 
 .. math:: g_{similar} - g_{dissimilar} = \sum_m \beta_m (s_{m,similar} - s_{m,dissimilar})
 
 for each language, with both gains averaged over its cells: the two arms share curve, size and steps, so nothing but likeness
-(and what goes with it) is left to differ. :math:`\beta_m` is the gain of a likeness of 1 above one of 0, log2 of target data,
+(and what goes with it) is left to differ. A cell counts by the inverse of its variance from seeds and curves: a flat curve
+turns noise into gains. :math:`\beta_m` is the gain of a likeness of 1 above one of 0, log2 of target data,
 at the same values of the other measures. Languages are the sampling unit; there is no constant, since arms that are equally
 alike are the same arm. Where measures rise together over the languages, the data cannot tell them apart, and say so.
 
@@ -78,13 +79,13 @@ def likeness(gains: Gains, table: pd.DataFrame, measures: Sequence[str], *, leve
     arms = [name for name in (SIMILAR, DISSIMILAR) if (gains.cells["mixture"] == name).any()]
     if len(arms) < 2 or not measures:
         return []
-    y, noise = _differences(gains, *arms)
+    y, draws = _differences(gains, *arms)
     first, second = (
         table[table["mixture"] == name].set_index("language")[list(measures)].reindex(list(gains.languages)) for name in arms
     )
     X = (first - second).to_numpy(dtype=float)
     known = np.isfinite(y) & np.isfinite(X).all(axis=1)
-    X, y, noise = X[known], y[known], noise[known]
+    X, y, draws = X[known], y[known], draws[:, known]
     n, k = X.shape
     spans = [(float(x.min()), float(x.max())) if n else (0.0, 0.0) for x in X.T]
     reason = _reason(X, measures)
@@ -94,8 +95,8 @@ def likeness(gains: Gains, table: pd.DataFrame, measures: Sequence[str], *, leve
     inverse = np.linalg.inv(X.T @ X)
     beta = inverse @ X.T @ y
     between = np.sum((y - X @ beta) ** 2) / (n - k) * np.diag(inverse)
-    # languages cannot differ by less than their seeds do
-    within = np.diag(inverse @ X.T @ (noise[:, None] ** 2 * X) @ inverse)
+    # languages cannot differ by less than their seeds and their common curve do
+    within = np.var(draws @ X @ inverse, axis=0, ddof=1)
     se = np.sqrt(np.maximum(between, within))
     half = student_t.ppf((1 + level) / 2, n - k) * se
     p = 2 * student_t.sf(np.abs(beta) / se, n - k)
@@ -148,11 +149,16 @@ def explain(gains: Gains, table: pd.DataFrame, measures: Sequence[str], *, level
 
 
 def _differences(gains: Gains, first: str, second: str) -> tuple[Vector, Vector]:
-    """Mean difference of each language over the cells that both arms have, and the error of its seeds."""
+    """Mean difference of each language over the cells that both arms have, ``(n_languages,)``, and its draws."""
     less = gains.difference(first, second)
-    counts = np.isfinite(less.point).sum(axis=0)
+    there = np.isfinite(less.point)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nansum(less.point, axis=0) / counts, np.std(np.nansum(less.draws, axis=1) / counts, axis=0, ddof=1)
+        precision = there.sum(axis=1) / np.nansum(
+            less.draws.var(axis=0, ddof=1), axis=1
+        )  # of a cell, the same for all languages
+        weights = np.where(there, precision[:, None], 0.0)
+        weights /= weights.sum(axis=0)
+        return np.nansum(weights * less.point, axis=0) / there.any(axis=0), np.nansum(weights * less.draws, axis=1)
 
 
 def _reason(X: Vector, measures: Sequence[str]) -> str:

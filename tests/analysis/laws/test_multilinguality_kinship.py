@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,29 @@ def test_languages_never_differ_by_less_than_their_seeds():
     quiet, loud = (likeness(*_case(*CROSSED, noise=n, spread=1e-6), MEASURES, level=0.95)[0] for n in (1e-9, 0.2))
     assert quiet.upper - quiet.lower < 0.001
     assert loud.upper - loud.lower > 0.2
+
+
+@pytest.mark.parametrize(("noise", "share"), [(0.1, 1 / 2), (0.3, 9 / 10), (10.0, 1.0)])
+def test_a_cell_counts_by_the_inverse_of_its_variance(noise, share):
+    """Beside a cell with the effects and a noise of 0.1, one without them."""
+    gains, table = _case(*CROSSED)
+    alone = likeness(gains, table, MEASURES, level=0.95)
+    point = np.vstack([gains.point, gains.point[[0, 0]]])
+    errors = np.random.default_rng(1).standard_normal((4000, 4, 12)) * np.array([0.1, 0.1, noise, noise])[:, None]
+    cells = pd.concat([gains.cells, gains.cells.assign(tokens=4e5)], ignore_index=True)
+    state = np.full(point.shape, "measured")
+    known = {"log_loss": point, "noise": point, "fall": point, "fall_error": point, "dof": point, "state": state}
+    both = likeness(replace(gains, cells=cells, point=point, draws=point + errors, **known), table, MEASURES, level=0.95)
+    for m, one in zip(both, alone, strict=True):
+        assert m.value == pytest.approx(share * one.value, rel=0.02)
+
+
+def test_a_curve_that_moves_all_languages_together_is_in_the_error():
+    gains, table = _case(*CROSSED, spread=1e-6)
+    gains.draws[:, 1] += 0.5 * np.random.default_rng(1).standard_normal((500, 1))
+    peer = sm.OLS(np.ones(12), np.stack(CROSSED, axis=1)).fit().params  # what a shift of 1 does to both
+    for m, share in zip(likeness(gains, table, MEASURES, level=0.95), peer, strict=True):
+        assert (m.upper - m.lower) / 2 == pytest.approx(2.228139 * 0.5 * share, rel=0.1)  # Student's t, 10 degrees
 
 
 @pytest.mark.parametrize(
