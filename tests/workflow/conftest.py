@@ -35,6 +35,7 @@ class Checkout:
         shutil.copy(root / "results" / "contract.yaml", folder / "results")
         shutil.copy(root / "Snakefile", folder)
         self.folder = folder
+        self.environment = {**os.environ, "PYTHONPATH": str(folder), "HOME": str(folder)}
         self.undisturbed: dict[str, bytes] = {}
         self.grid("config/tiny.yaml", GRID)
 
@@ -46,7 +47,7 @@ class Checkout:
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *words, "--configfile", config],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder), "HOME": str(self.folder)},
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -61,11 +62,7 @@ class Checkout:
 
     def planned(self) -> dict[str, int]:
         """Jobs of a dry run, by rule."""
-        output = self.run("-n").stdout
-        if "Nothing to be done" in output:
-            return {}
-        table = output.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
-        return {line.split()[0]: int(line.split()[1]) for line in table if line.split()[0] not in ("all", "total")}
+        return jobs(self.run("-n").stdout)
 
     def outputs(self) -> dict[str, bytes]:
         """Tables, fits and LaTeX that must not depend on how often the workflow was interrupted."""
@@ -77,6 +74,14 @@ class Checkout:
     def summaries(self) -> dict[Path, int]:
         """Finished runs and when they finished."""
         return {path: path.stat().st_mtime_ns for path in self.folder.glob("results/runs/*/*/summary.json")}
+
+
+def jobs(dry_run: str) -> dict[str, int]:
+    """Jobs by rule, from what a dry run printed."""
+    if "Nothing to be done" in dry_run:
+        return {}
+    table = dry_run.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
+    return {line.split()[0]: int(line.split()[1]) for line in table if line.split()[0] not in ("all", "total")}
 
 
 def kill_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
