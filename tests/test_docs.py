@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import rich.style  # noqa: F401  (the same)
 import torch
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from analysis.collect import write_frame
@@ -33,6 +34,9 @@ from tests.analysis.stability_gap_factories import stability_gap_tables
 from tests.pages import PAGES, ROOT, blocks
 from tests.trainer.peers import llama
 from tests.trainer.test_norms import model_spec, shaken
+from trainer.spec import ScheduleSpec, StartSpec, TrainingSpec
+from trainer.strict import from_mapping
+from trainer.text_spec import TextSpec
 
 Names = dict[str, Any]
 Reader = Iterator[None]
@@ -217,6 +221,18 @@ def test_the_code_of_a_page_runs_and_prints_what_the_page_says(
 def test_no_page_with_code_is_forgotten_and_no_exception_is_stale() -> None:
     assert {page for page in PAGES for block in blocks(page) if block.language == "python"} == {*READERS, *ELSEWHERE}
     assert set(LEFT_OUT) <= {(page, block.code.splitlines()[0]) for page in READERS for block in blocks(page)}
+
+
+def test_configuration_that_a_page_shows_is_read() -> None:
+    specs = {"schedule": ScheduleSpec, "start": StartSpec, "text": TextSpec, "training": TrainingSpec}
+    read = []
+    for page in PAGES:
+        for code in (block.code for block in blocks(page) if block.language == "yaml"):
+            shown = YAML(typ="safe").load(code.replace("RUN_ID", "a" * 12))
+            for key in shown.keys() & specs.keys():
+                needed = {"tokens": 65_536} if key == "training" else {}
+                read.append(from_mapping(specs[key], needed | shown[key], where=f"{page}: {key}"))
+    assert {type(spec) for spec in read} == set(specs.values())
 
 
 @pytest.mark.parametrize("page", PAGES)
