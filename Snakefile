@@ -24,5 +24,5 @@ include: "workflow/rules/table.smk"
 rule all:
     default_target: True
     input:
-        expand("results/figures/{law}.{ending}", law=FITTED, ending=["pdf", "png"]),
+        expand("results/figures/{law}.{ending}", law=PAGES, ending=["pdf", "png"]),
         expand("results/tables/{law}.tex", law=FITTED),

@@ -205,6 +205,23 @@ def figure(
 
 
 @app.command(rich_help_panel=PANEL)
+def overview(
+    stem: Annotated[Path, typer.Option(help="Path of the figure without its ending; .pdf and .png are made.")],
+    laws: Annotated[list[str] | None, typer.Argument(help="Laws to draw, all when left out.")] = None,
+    results: Results = Path("results"),
+) -> None:
+    """Draw the headlines of all laws whose fits are there, on one page.
+
+    Fits are read from RESULTS/fits/LAW.json, tables from RESULTS/tables/LAW.
+
+    Example: `curselab overview --stem overview`
+    """
+    from figures.overview import draw_files
+
+    draw_files(laws, results, stem)
+
+
+@app.command(rich_help_panel=PANEL)
 def table(
     fit: FitFile,
     out: Annotated[Path, typer.Option(help="File to write: .tex, .md or .csv.")],

@@ -34,6 +34,7 @@ def test_the_report_is_one_offline_file_with_every_figure_and_caption(finished: 
     for needed in (
         "capacity_gap.png",
         "mapping.png",
+        "overview.png",
         "scaling.png",
         "scaling.tex",
         "Law of capacity gap (Zhang",
@@ -48,7 +49,8 @@ def test_editing_a_law_makes_its_fit_figure_and_table_stale_and_nothing_else(fin
     before = law.read_text()
     try:
         law.write_text(before + "\nEDITED = 1\n")
-        assert finished.planned() == {"fit": 3, "figure": 3, "table": 3}  # two controlled truths are read by this law
+        # two controlled truths are read by this law
+        assert finished.planned() == {"fit": 3, "figure": 3, "overview": 1, "table": 3}
         assert (
             "results/fits/capacity_gap.json"
             in finished.run("-n", "--quiet", "progress").stdout + finished.run("-n", "--summary").stdout
@@ -104,7 +106,7 @@ def test_a_killed_workflow_goes_on_and_ends_with_the_same_bytes(
     done = checkout.run()
     assert done.returncode == 0, done.stdout
     assert survived.items() <= checkout.summaries().items()
-    assert len(finished.undisturbed) == 28
+    assert len(finished.undisturbed) == 30
     assert checkout.outputs() == finished.undisturbed
 
 

@@ -1,3 +1,8 @@
+# the overview has no place for controlled truths
+DRAWN = [law for law in FITTED if law not in PLAN.problems]
+PAGES = [*FITTED, "overview"] if DRAWN else FITTED
+
+
 # A law's figure, drawn from its fit and its table.
 rule figure:
     input:
@@ -28,3 +33,37 @@ rule figure:
         ),
     shell:
         "curselab figure {wildcards.law} --fit {input.fit:q} --runs {input.runs:q} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"
+
+
+# The headlines of all laws of the grid, on one page.
+rule overview:
+    input:
+        expand("results/fits/{law}.json", law=DRAWN),
+        expand("results/tables/{law}/runs.parquet", law=DRAWN),
+        [
+            f"results/tables/{law}/{table}.parquet"
+            for law in DRAWN
+            for table in find(law).also
+        ],
+    output:
+        pdf="results/figures/overview.pdf",
+        png=report(
+            "results/figures/overview.png",
+            category="overview",
+            labels={"what": "figure"},
+            caption="../report/overview.rst",
+        ),
+    log:
+        "results/logs/figure/overview.log",
+    conda:
+        "../envs/curselab.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        laws=DRAWN,
+        stem="results/figures/overview",
+        code=code_hash("figures.overview"),
+    shell:
+        "curselab overview {params.laws} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"

@@ -85,6 +85,17 @@ def test_a_fit_of_the_workflow_is_drawn_and_laid_out(ask, tmp_path: Path) -> Non
     assert not (tmp_path / "x.tex").exists()
 
 
+def test_the_fits_of_a_folder_are_drawn_on_one_page(ask, tmp_path: Path) -> None:
+    refused(ask("overview", "--stem", "all"), "results/fits: no fit of scaling")
+    table = tmp_path / "results" / "tables" / "scaling" / "runs.parquet"
+    table.parent.mkdir(parents=True)
+    scaling_runs(noise=0.005).to_parquet(table)
+    assert ask("fit", str(table), "--law", "scaling", "--out", "results/fits/scaling.json").returncode == 0
+    assert ask("overview", "--stem", "all").returncode == 0
+    assert (tmp_path / "all.pdf").read_bytes().startswith(b"%PDF")
+    refused(ask("overview", "gravity", "--stem", "x"), "'gravity'", "allowed: scaling")
+
+
 def test_a_text_without_a_teacher_split_is_prepared(ask, tmp_path: Path) -> None:
     (tmp_path / "grid.yaml").write_text(GRID.replace("60000}", "60000}, teacher_share: 0.0"))
     (text_id,) = load_plan(tmp_path / "grid.yaml").texts
