@@ -20,6 +20,8 @@ from sweeps.grid import expand
 from sweeps.problem import ProblemSpec, read_problem
 from sweeps.registry import read_yaml
 from trainer.flops import train_flop
+from trainer.footprint import estimate_bytes
+from trainer.model_spec import ModelSpec
 from trainer.prefill_bench_spec import PrefillBenchSpec
 from trainer.sharing import share_key
 from trainer.spec import PlannedRun
@@ -90,6 +92,10 @@ class Plan:
             names = ", ".join(self.shards(sweep)) or "none"
             raise InputError(f"shard {shard!r} of {sweep!r}: not in {self.config} (allowed: {names})") from None
 
+    def shard_of(self, run: PlannedRun) -> str:
+        """Name of the shard that holds a run."""
+        return self._home[run.sweep, run.run_id]
+
     def needs(self, sweep: str, shard: str) -> tuple[str, ...]:
         """Shards whose runs are teachers or bases of the runs of this shard."""
         specs = [run.spec for run in self.shard(sweep, shard)]
@@ -121,11 +127,18 @@ class Plan:
             names = ", ".join(self.benches) or "none"
             raise InputError(f"bench {name!r}: not in {self.config} (allowed: {names})") from None
 
+    def teacher(self, run: PlannedRun) -> ModelSpec | None:
+        """Shape of the teacher of a run that has one."""
+        teacher = run.spec.objective.teacher
+        return self._by_id[run.sweep, teacher].spec.model if teacher else None
+
     def flop(self, run: PlannedRun) -> float:
         """FLOP that a run is expected to take, its teacher's forward passes included."""
-        teacher = run.spec.objective.teacher
-        model = self._by_id[run.sweep, teacher].spec.model if teacher else None
-        return train_flop(run.spec, teacher=model)
+        return train_flop(run.spec, teacher=self.teacher(run))
+
+    def device_bytes(self, run: PlannedRun) -> float:
+        """Bytes that one device needs for a run, to within a factor of two."""
+        return estimate_bytes(run.spec, run.spec.text.tokenizer.vocab_size, teacher=self.teacher(run))
 
 
 def load_plan(config: Path) -> Plan:

@@ -30,7 +30,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes that train at once,
 Form = Annotated[Format, typer.Option("--format", help="text for people; csv and json, without rounding, for programs.")]
 OnlySweeps = Annotated[list[str] | None, typer.Option("--sweep", help="This sweep alone; repeatable.")]
 FitFile = Annotated[Path, typer.Argument(help="JSON file of the fit, such as results/fits/scaling.json.")]
-FlopPerS = Annotated[float | None, typer.Option("--flop-per-s", min=0, help="Speed of one worker, FLOP/s.")]
+FlopPerS = Annotated[float | None, typer.Option("--flop-per-s", min=0, help="Speed of one core or GPU, FLOP/s.")]
 Points = Annotated[
     list[str], typer.Argument(metavar="NAME=VALUE[,VALUE...]", help="Inputs, such as params=1e8 tokens=2e9,2e10.")
 ]

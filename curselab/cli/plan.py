@@ -22,36 +22,48 @@ def plan_grid(
     results: Results = Path("results"),
     sweep: OnlySweeps = None,
     flop_per_s: FlopPerS = None,
+    gpu: Annotated[str | None, typer.Option(help="In place of --flop-per-s: a100, l40s, h100, h200, b200.")] = None,
     workers: Workers = 1,
     form: Form = Format.TEXT,
 ) -> None:
-    """Say what is left of a grid: runs, seeds, FLOP, storage of kept weights, and hours.
+    """Say what is left of a grid: runs, jobs, seeds, FLOP, memory, storage, GPU-hours and hours.
 
-    The speed is that of the finished runs, or what is given.
+    The speed is that of the finished runs, or what is given: of one core or GPU, or 30 % of the peak of a GPU that is named.
 
-    Example: `curselab plan grid --config config/full.yaml --workers 2 --flop-per-s 3e10`
+    Example: `curselab plan grid --config config/paper.yaml --gpu h100 --workers 8`
     """
     from dataclasses import asdict
 
     from curselab.cli.terminal import show
-    from sweeps.costs import costs
+    from sweeps.costs import costs, hub_gb, speed_of
     from sweeps.plan import load_plan
     from sweeps.standing import standings
 
+    if gpu is not None and flop_per_s is not None:
+        raise InputError("plan: --gpu and --flop-per-s were given, one of them is needed")
+    speed = flop_per_s if gpu is None else speed_of(gpu)
     plan = load_plan(config).only(sweep)
-    found = costs(standings(plan, results), flop_per_s=flop_per_s, workers=workers)
+    found = costs(plan, standings(plan, results), flop_per_s=speed, workers=workers)
     if form is not Format.TEXT:
         show([asdict(cost) for cost in found], form)
         return
-    names = ("sweep", "runs", "left", "seeds", "flop_left", "kept_gb", "hours_left")
+    names = ["sweep", "runs", "left", "jobs", "seeds", "flop_left", "device_gb", "kept_gb", "gpu_hours_left", "hours_left"]
+    if not any(run.spec.compute.accelerator == "gpu" for run in plan.runs):
+        names.remove("gpu_hours_left")
     show([{name: getattr(cost, name) for name in names} for cost in found])
     hours = [cost.hours_left for cost in found if cost.hours_left is not None]
-    left, flop = sum(cost.left for cost in found), sum(cost.flop_left for cost in found)
+    left, jobs, flop = (sum(getattr(cost, name) for cost in found) for name in ("left", "jobs", "flop_left"))
     time = f"{sum(hours):.2g} h on {workers} worker{'s' * (workers > 1)}" if len(hours) == len(found) else "time unknown"
-    typer.echo(f"{left} runs left, {flop:.3g} FLOP, {time}")
+    if "gpu_hours_left" in names and len(hours) == len(found):
+        time = f"{sum(cost.gpu_hours_left or 0 for cost in found):.3g} GPU-hours, {time}"
+    typer.echo(f"{left} runs left in {jobs} job{'s' * (jobs != 1)}, {flop:.3g} FLOP, {time}")
+    kept, most = sum(cost.kept_gb for cost in found), max(cost.checkpoint_gb for cost in found)
+    text = f", at most {hub_gb(plan):.3g} GB of text from the Hub" if hub_gb(plan) else ""
+    typer.echo(f"storage: {kept:.3g} GB of weights that are kept, {most:.3g} GB for checkpoints of a run in training{text}")
     if len(hours) < len(found):
         typer.echo(
-            "the speed is known once a run is finished, or by --flop-per-s ('curselab doctor' measures the peak)", err=True
+            "the speed is known once a run is finished, or by --flop-per-s or --gpu ('curselab doctor' measures the peak)",
+            err=True,
         )
     for line in plan.left_out.values():
         typer.echo(line, err=True)

@@ -5,17 +5,22 @@ import torch
 
 from curselab.errors import InputError
 from trainer import memory
+from trainer.footprint import BASE, estimate_bytes
 from trainer.losses import lm_loss
-from trainer.memory import BASE, estimate_bytes, machine_bytes, require_memory
+from trainer.memory import machine_bytes, require_memory
 from trainer.model import Decoder
 from trainer.model_spec import ModelSpec
 from trainer.spec import TrainingSpec
 
 
-@pytest.mark.parametrize(("width", "depth", "vocab"), [(64, 4, 256), (128, 2, 256), (32, 4, 4096)])
-def test_the_estimate_is_within_a_factor_of_two_of_what_autograd_keeps(spec, width: int, depth: int, vocab: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "depth", "vocab", "accumulate"), [(64, 4, 256, 1), (128, 2, 256, 1), (32, 4, 4096, 1), (64, 4, 256, 4)]
+)
+def test_the_estimate_is_within_a_factor_of_two_of_what_autograd_keeps(
+    spec, width: int, depth: int, vocab: int, accumulate: int
+) -> None:
     shape = ModelSpec(width=width, depth=depth, heads=width // 32, ffn_width=8 * width // 3, context=128)
-    chosen = spec(model=shape, training=TrainingSpec(tokens=16 * 128, batch_sequences=16))
+    chosen = spec(model=shape, training=TrainingSpec(tokens=16 * 128, batch_sequences=16, accumulate=accumulate))
     model = Decoder(shape, vocab, seed=0)
     kept: dict[int, int] = {}
 
@@ -23,7 +28,7 @@ def test_the_estimate_is_within_a_factor_of_two_of_what_autograd_keeps(spec, wid
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    tokens = torch.zeros(16, 128, dtype=torch.int64)
+    tokens = torch.zeros(16 // accumulate, 128, dtype=torch.int64)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         lm_loss(model(tokens), tokens).backward()
     weights = sum(p.numel() * 4 for p in model.parameters())

@@ -17,10 +17,14 @@ def test_a_grid_s_hours_follow_from_the_speed(ask, grid: Path) -> None:
     assert row["hours_left"] == pytest.approx(flop / 1e6 / 2 / 3600)
     (unknown,) = rows(ask(*PLAN_GRID))
     assert unknown["hours_left"] is None
+    assert unknown["gpu_hours_left"] is None
     told = ask("plan", "grid", "--config", "grid.yaml")
+    assert "2 runs left in 1 job," in told.stdout
     assert "time unknown" in told.stdout
+    assert "storage: 0 GB of weights that are kept" in told.stdout
     assert "--flop-per-s" in told.stderr
     refused(ask("plan", "grid", "--config", "nowhere.yaml"), "nowhere.yaml")
+    refused(ask(*PLAN_GRID, "--gpu", "h100", "--flop-per-s", "1e6"), "--gpu", "--flop-per-s")
 
 
 def test_next_runs_are_chosen_among_those_that_could_be_run(ask, grid: Path) -> None:
