@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.decisions.plan_stability_gap import plan_stability_gap
     from analysis.decisions.predict_speedup import predict_speedup
     from analysis.decisions.sensitivity import sensitivity
+    from analysis.exports.export import export_runs
     from analysis.imports.evaluations import evaluation_log
     from analysis.imports.log_file import import_log
     from analysis.imports.tensorboard import read_tensorboard
@@ -66,6 +67,7 @@ __all__ = [
     "effective_depth",
     "equivalent_data",
     "evaluation_log",
+    "export_runs",
     "fit_capacity_gap",
     "fit_continual_law",
     "fit_depth",
@@ -106,6 +108,7 @@ _HOME = {
     "capacity_needed": "analysis.decisions.capacity_needed",
     "equivalent_data": "analysis.decisions.equivalent_data",
     "evaluation_log": "analysis.imports.evaluations",
+    "export_runs": "analysis.exports.export",
     "compare_laws": "analysis.decisions.compare",
     "compare_systems": "analysis.decisions.compare",
     "custom_law": "analysis.laws.general",

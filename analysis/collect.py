@@ -54,7 +54,21 @@ def collect(shards: Sequence[Path], runs: Path) -> Tables:
             if run_id in owner:
                 raise InputError(f"{shard}: run {run_id} is in {owner[run_id]} too, a run belongs to one shard")
             owner[run_id] = shard
-    folders = [runs / run_id for run_id in sorted(owner)]
+    return _gather([runs / run_id for run_id in sorted(owner)])
+
+
+def collect_complete(runs: Path) -> Tables:
+    """Gather the runs of a folder that are complete, while others may still be trained.
+
+    Raises
+    ------
+    InputError
+        A run is damaged, or is not the run its folder says; the file is named.
+    """
+    return _gather(sorted(path.parent for path in runs.glob("*/summary.json")))
+
+
+def _gather(folders: Sequence[Path]) -> Tables:
     summaries = [_summary(folder) for folder in folders]
     metrics = [_measured(folder, "metrics") for folder in folders]
     layers = [_measured(folder, "layers") for folder in folders if (folder / "layers.parquet").exists()]

@@ -1,5 +1,6 @@
 """Laws, and what their fits say: formulas and constants, predictions, comparisons."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,29 @@ def import_(
 
     metrics = import_log(log, out, what, tokens=tokens, step=step, start=start, keep_last=keep_last)
     typer.echo(f"{out}: {len(metrics)} values of {metrics['metric'].nunique()} metrics", err=True)
+
+
+class Tracker(StrEnum):
+    """Whose page the runs are for."""
+
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    MLFLOW = "mlflow"
+
+
+@app.command("export", rich_help_panel=PANEL)
+def export(
+    source: Annotated[Path, typer.Argument(help="Tables of a sweep, or its run folders while it is trained.")],
+    to: Annotated[Tracker, typer.Option(help="Tracker; Weights & Biases stays offline unless WANDB_MODE says otherwise.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to; runs that are there are kept.")],
+) -> None:
+    """Write the runs of a sweep for TensorBoard, Weights & Biases or MLflow, on this machine.
+
+    Example: `curselab export results/tables/scaling --to tensorboard --out tracked`
+    """
+    from analysis import export_runs
+
+    typer.echo(f"{out}: {export_runs(source, out, to=to)} runs written", err=True)
 
 
 @laws_app.command("list")

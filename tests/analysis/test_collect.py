@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.collect import collect, read_runs, write_tables
+from analysis.collect import collect, collect_complete, read_runs, write_tables
 from curselab.errors import InputError
 from tests.analysis.factories import record
 
@@ -56,6 +56,14 @@ def test_tables_have_the_same_bytes_and_both_faces_read_the_same(finished, tmp_p
     pd.testing.assert_frame_equal(read_runs(tmp_path / "a/runs.csv"), read_runs(tmp_path / "a/runs.parquet"))
     assert read_runs(tmp_path / "a/runs.csv")["teacher_seed"].tolist() == [2**60 + 1] * 3
     assert pq.read_schema(tmp_path / "a/runs.parquet").metadata is None
+
+
+def test_complete_runs_are_gathered_while_others_are_trained(finished):
+    shards, runs = finished
+    whole, some = collect(shards, runs), collect_complete(runs)
+    pd.testing.assert_frame_equal(some.metrics, whole.metrics)
+    (runs / f"{1:012x}" / "summary.json").unlink()  # written last
+    assert collect_complete(runs).runs["run_id"].tolist() == [f"{n:012x}" for n in (2, 3)]
 
 
 def test_no_shards_make_empty_tables(tmp_path):

@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 
 from analysis import fit_scaling_law
+from analysis.collect import write_frame
 from analysis.fit import write_fit
 from analysis.laws.registry import LAWS, PROBLEMS
 from analysis.laws.scaling_fit import ScalingFit
+from tests.analysis.exports.sweep import METRICS, RUNS
 from tests.analysis.factories import scaling_runs
 from tests.curselab.cli.asking import refused, rows
 
@@ -128,3 +130,15 @@ def test_a_log_of_another_trainer_becomes_a_table(ask, root: Path, tmp_path: Pat
     assert done.stderr.strip() == f"metrics.csv: {len(table)} values of 1 metrics"
     assert set(table["domain"]) == {"new"}
     refused(ask("import", log, "eval_new_loss=nats:new", *how), "eval_new_loss", "nats", "loss_nats_per_token")
+
+
+def test_the_runs_of_a_sweep_are_written_for_a_tracker(ask, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="extra tensorboard")
+    write_frame(tmp_path / "tables" / "runs.parquet", "runs", RUNS)
+    write_frame(tmp_path / "tables" / "metrics.parquet", "metrics", METRICS)
+    to = ("--to", "tensorboard", "--out", "tracked")
+    assert ask("export", "tables", *to).stderr.strip() == "tracked: 2 runs written"
+    assert ask("export", "tables", *to).stderr.strip() == "tracked: 0 runs written"
+    assert len(list(tmp_path.glob("tracked/scaling/*/*tfevents*"))) == 2
+    refused(ask("export", "nowhere", *to), "nowhere: runs.parquet with metrics.parquet")
+    assert ask("export", "tables", "--to", "aim", "--out", "x").returncode == 2
