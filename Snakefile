@@ -21,6 +21,15 @@ include: "workflow/rules/figure.smk"
 include: "workflow/rules/table.smk"
 
 
+# on a cluster too, these seconds are spent where Snakemake runs
+localrules:
+    all,
+    collect,
+    figure,
+    overview,
+    table,
+
+
 rule all:
     default_target: True
     input:

@@ -13,10 +13,10 @@ rule bench:
         "results/logs/bench/{bench}.log",
     conda:
         "../envs/curselab.yaml"
-    threads: workflow.cores
+    threads: 1024  # as many as there are
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         config=CONFIG,
         spec=lambda wildcards: short_hash(PLAN.bench(wildcards.bench)),

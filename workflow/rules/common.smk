@@ -1,11 +1,13 @@
 # What every stage needs: the plan of the chosen grid, and the code that a stage depends on.
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from analysis.laws.registry import find
 from curselab.errors import InputError
 from sweeps.plan import load_plan
+from sweeps.resources import Cluster, growth, shard_resources
 from trainer.provenance import code_hash
 from trainer.strict import short_hash
 from trainer.text import source_fingerprint
@@ -22,6 +24,7 @@ try:
     TEXT_FINGERPRINTS = {
         text_id: source_fingerprint(spec) for text_id, spec in PLAN.texts.items()
     }
+    CLUSTER = Cluster.from_config(config)
 except InputError as error:
     sys.exit(f"curselab: {error}")
 if workflow.is_main_process:
@@ -49,6 +52,25 @@ def shard_inputs(wildcards):
         shard=PLAN.needs(sweep, shard),
     )
     return texts + needed
+
+
+@cache
+def train_resources(law, shard, workers, attempt):
+    return shard_resources(PLAN, law, shard, CLUSTER, workers=workers, attempt=attempt)
+
+
+def asked(name):
+    """What the job of a shard asks a cluster for; None is not asked for at all."""
+    return (
+        lambda wildcards, threads, attempt: getattr(
+            train_resources(wildcards.law, wildcards.shard, threads, attempt), name
+        )
+        or None
+    )
+
+
+def growing(amount):
+    return lambda wildcards, attempt: amount * growth(attempt)
 
 
 def beside_runs(wildcards):

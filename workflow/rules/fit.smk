@@ -11,8 +11,8 @@ rule fit:
         "../envs/curselab.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=lambda wildcards: code_hash("analysis.fit", find(wildcards.law).module),
     shell:

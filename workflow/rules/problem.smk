@@ -15,8 +15,8 @@ rule problem:
         "../envs/curselab.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, threads: 1000 * threads,
-        runtime=60,
+        mem_mb=lambda wildcards, threads, attempt: 1000 * threads * growth(attempt),
+        runtime=growing(60),
     params:
         config=CONFIG,
         spec=lambda wildcards: short_hash(PLAN.problem(wildcards.problem)),

@@ -8,8 +8,8 @@ rule text:
         "../envs/curselab.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         config=CONFIG,
         source=lambda wildcards: TEXT_FINGERPRINTS[wildcards.text_id],

@@ -10,8 +10,9 @@ rule train:
         "../envs/curselab.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, threads: 3000 * threads,
-        runtime=240,
+        mem_mb=asked("mem_mb"),
+        runtime=asked("minutes"),
+        gpu=asked("gpus"),
     params:
         config=CONFIG,
         digest=lambda wildcards: PLAN.digest(wildcards.law, wildcards.shard),
