@@ -63,7 +63,7 @@ rule overview:
         runtime=10,
     params:
         laws=DRAWN,
-        stem="results/figures/overview",
+        stem=lambda wildcards, output: os.path.splitext(output.pdf)[0],
         code=code_hash("figures.overview"),
     shell:
         "curselab overview {params.laws} --stem {params.stem:q} 2>&1 | tee {log:q} >&2"
