@@ -1,0 +1,60 @@
+"""A grid of seconds on a real Slurm of one node, against the same grid on the machine itself."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.conftest import Checkout
+
+SCRIPT = Path(__file__).with_name("slurm_one_node.sh")
+GRID = """
+grid: tiny
+shards: 1
+text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}}
+sweeps:
+  scaling:
+    run: {size: [6k, 14k], training.tokens: [4096, 8192, 16384], evaluation.tokens: [2048], seed: [0]}
+  capacity_gap:
+    teacher: {size: [6k, 14k], tokens_per_parameter: [1], evaluation.tokens: [2048], seed: [0]}
+    student: {size: [6k], training.tokens: [16384], evaluation.tokens: [2048], seed: [0, 1]}
+"""
+# the shipped profile, on a node of any size and without accounting
+WORDS = ("--workflow-profile", "profiles/slurm", "--set-threads", "train=1", "--slurm-status-command", "squeue")
+SOON = ("--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A Slurm of one node, for as long as the tests."""
+    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the extra slurm is not installed")
+    folder = tmp_path_factory.mktemp("slurm")
+    started = subprocess.run([SCRIPT, "start", folder], capture_output=True, text=True)
+    try:
+        if started.returncode:
+            pytest.skip(started.stderr.strip())
+        yield
+    finally:
+        subprocess.run([SCRIPT, "stop", folder], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_slurm_gives_the_runs_tables_and_fits_of_one_machine(root: Path, tmp_path: Path) -> None:
+    alone, there = Checkout(root, tmp_path / "alone"), Checkout(root, tmp_path / "slurm")
+    for checkout, words in ((alone, ("-c2",)), (there, (*WORDS, *SOON))):
+        checkout.grid("config/tiny.yaml", GRID)
+        done = checkout.run(*words)
+        assert done.returncode == 0, done.stdout
+    assert done.stdout.count("has been submitted with SLURM jobid") == 6  # a text, three shards, two fits
+    assert there.outputs() == alone.outputs() != {}
+    assert kept(there) == kept(alone) != {}
+    assert there.planned() == {}
+
+
+def kept(checkout: Checkout) -> dict[str, bytes]:
+    """Files of runs, but for where and when they were made."""
+    runs = checkout.folder / "results" / "runs"
+    files = [file for file in runs.glob("*/*/*") if file.is_file() and file.name not in ("provenance.json", "lock")]
+    return {str(file.relative_to(runs)): file.read_bytes() for file in files}
