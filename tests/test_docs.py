@@ -47,7 +47,7 @@ LEFT_OUT = {
     ("docs/tutorials/own_table.md", "pip install -c constraints.txt -e ."): "the tests run where this was done",
 }
 """Blocks that are not run, by their first line, and why."""
-ELSEWHERE = {"docs/tutorials/regenerate.md": "tests/workflow/test_tutorial.py, on a grid of seconds"}
+ELSEWHERE = {"docs/tutorials/regenerate.md": "tests/workflow/test_workflow.py, on its tiny grid"}
 TRUTH = {"E": 1.7, "A": 60.0, "B": 120.0, "alpha": 0.35, "beta": 0.3}
 """Of ``scaling_runs``."""
 

@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import GRID, Checkout, kill_group
+from tests.pages import blocks
+from tests.workflow.conftest import GRID, Checkout, jobs, kill_group
 
 
 @pytest.mark.parametrize("grid", ["smoke", "default", "full", "paper"])
@@ -76,19 +80,39 @@ def test_a_new_teacher_of_a_problem_is_trained_alone(finished: Checkout) -> None
         assert finished.run().returncode == 0
 
 
-def test_one_new_run_makes_one_shard_stale_and_trains_that_run_alone(finished: Checkout) -> None:
-    before = finished.summaries()
+def test_the_tutorial_makes_a_report_and_a_second_seed_trains_its_runs_alone(
+    finished: Checkout, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/tutorials/regenerate.md with the tiny grid in place of the smoke grid, and this environment in place of make's."""
+    house, page, before = finished.folder, "docs/tutorials/regenerate.md", finished.summaries()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(root / name, house)
+    (house / ".venv").mkdir()
+    (house / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    (house / ".venv" / ".installed").touch()
+    monkeypatch.chdir(house)
+    printed, names = [], {}
     try:
-        finished.grid("config/tiny.yaml", GRID.replace("[4096, 8192, 16384]", "[2048, 4096, 8192, 16384]", 1))
-        planned = finished.planned()
-        assert planned["train"] <= 2  # two sizes, each in the shard of its id
-        assert planned["collect"] == planned["fit"] == 1
-        assert finished.run().returncode == 0
-        after = finished.summaries()
-        assert before.items() <= after.items()
-        assert len(after) == len(before) + 2
+        for language, code, line in blocks(page):
+            if language == "python":
+                exec(compile("\n" * line + code, page, "exec"), names)
+            elif language == "sh":
+                run = ("bash", "-ec", code.replace("config/smoke.yaml", "config/tiny.yaml"))
+                done = subprocess.run(run, env=finished.environment, capture_output=True, text=True)
+                assert done.returncode == 0, done.stdout + done.stderr
+                printed.append(done.stdout + done.stderr)
     finally:
         finished.grid("config/tiny.yaml", GRID)
+    assert (house / "results" / "report.html").is_file()
+    assert names["runs"]["status"].tolist() == ["ok"] * 6
+    _, status, planned, _ = printed
+    assert f"{len(before)} of {len(before)} runs done" in status
+    again = jobs(planned)
+    assert again.pop("train") <= 2  # two sizes, each in the shard of its id
+    assert again == dict.fromkeys(("collect", "fit", "figure", "overview", "table"), 1)
+    after = finished.summaries()
+    assert before.items() <= after.items()
+    assert len(after) == len(before) + 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
