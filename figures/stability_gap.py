@@ -190,7 +190,7 @@ def _paint_ends(shown: Any, ax: Axes, drawn: pd.DataFrame) -> None:
             ax.vlines(row["x"], row["lower"], row["upper"], color=colour, linewidth=0.5, alpha=0.6, zorder=1)
         ax.plot(row["x"], row["value"], marker="o", markersize=4, color=colour, markerfacecolor=face, linestyle="none")
     ax.set(xlabel=f"last loss on {shown.old[0]} (nats/token)", ylabel=f"last loss on {shown.new} (nats/token)")
-    note(ax, "filled: no other has both lower; black: other arms")
+    note(ax, "filled: no other strategy has both lower")
 
 
 def _is_control(shown: Any, arm: str) -> bool:

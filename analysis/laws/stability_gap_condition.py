@@ -164,8 +164,8 @@ def _ends(
     both = pd.concat([condition.log, condition.references]) if len(condition.references) else condition.log
     last = _last(both, condition.new)
     old, new = (_paired(rows, level) for rows in (_last(both, condition.old[0]), last))
-    on_new = [name for name, arm in known.items() if arm.trains_on_new]
-    values = {name: [part[name].value if name in part else None for part in (old, new)] for name in on_new}
+    alike = [name for name, arm in known.items() if _role(arm) == "strategy"]
+    values = {name: [part[name].value if name in part else None for part in (old, new)] for name in alike}
     means = pd.DataFrame.from_dict(values, orient="index", columns=["old", "new"], dtype=float)
     names = [*known, *(name for name in condition.references["arm"].unique() if name not in known)]
     scale = baselines[(baselines["name"] == condition.name) & (baselines["params"] == condition.params)]

@@ -96,13 +96,18 @@ def strategies_of(new: list[Part], replayed: list[Part], tokens: float) -> tuple
 
 
 def arms_of(members: list[Row]) -> dict[tuple[str, str], tuple[Arm, list[Row]]]:
-    """Arms of a condition with their runs, by stage and mixture."""
+    """Arms of a condition with their runs, by stage and mixture: on the common path from its control on, then the others."""
     grouped: dict[tuple[str, str], list[Row]] = {}
     for row in members:
         grouped.setdefault((str(row["stage"]), str(row["mixture"])), []).append(row)
     common = set.intersection(*(set(row["parts"]) for row in members if row["new"]))
     arms = {key: _arm(rows, common) for key, rows in grouped.items()}
-    return {key: (arm, grouped[key]) for key, arm in _named(_crossed(arms)).items()}
+    named = _named(_crossed(arms))
+    return {key: (named[key], grouped[key]) for key in sorted(named, key=lambda key: _place(named[key]))}
+
+
+def _place(arm: Arm) -> tuple[bool, bool, bool, int, str]:
+    return arm.stage in OTHER_PATHS, arm.trains_on_new, arm.strategies is None, len(arm.strategies or ()), arm.name
 
 
 def _crossed(arms: Mapping[tuple[str, str], Arm]) -> dict[tuple[str, str], Arm]:

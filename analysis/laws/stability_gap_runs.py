@@ -2,7 +2,8 @@
 
 A condition is what arms share: stage of the base, size of the model, budget and new text. Old text is what the base's mixture
 names, and new text what an arm's mixture adds to it; its largest new domain gives the condition its name. Arms on old text
-alone are controls of every new text. Runs from scratch on the new text are references at the end.
+alone are controls of every new text, or, on another path, of those whose arms take it. Runs from scratch on the new text are
+references at the end.
 
 The strategies of an arm follow from its mixture: :mod:`analysis.laws.stability_gap_mixture`.
 """
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.columns import require_columns
-from analysis.laws.stability_gap_mixture import Arm, Row, arms_of, read_mixture
+from analysis.laws.stability_gap_mixture import OTHER_PATHS, Arm, Row, arms_of, read_mixture
 from analysis.laws.stability_gap_probes import read_probes
 from curselab.errors import InputError
 
@@ -76,7 +77,9 @@ def read_conditions(runs: pd.DataFrame, metrics: pd.DataFrame) -> list[Condition
             shared.setdefault(_place(row) + (row["new"],), []).append(row)
     found = []
     for key, own in shared.items():
+        stages = {row["stage"] for row in own}
         controls = [row for row in rows if row["base"] and not row["new"] and _place(row) == key[:-1]]
+        controls = [row for row in controls if row["stage"] in stages or row["stage"] not in OTHER_PATHS]
         found.append(_condition([*controls, *own], curves, probes, [row for row in rows if not row["base"]]))
     if not found:
         raise InputError("data: no run goes on from a base with new text (stages whose runs have a base_id)")

@@ -31,7 +31,7 @@ class ArmEnd:
     """At the end, nats/token; the interval leaves out what a seed does to all arms alike, since arms are compared."""
     new_loss: Estimate
     front: bool
-    """No other arm on new text has both losses lower (means over seeds)."""
+    """No other strategy has both losses lower (means over seeds): of arms with the same steps and learning rates."""
     speed_up: Estimate
     """Tokens with which the arm without a strategy ends at this new loss, over the budget: from its ends at all budgets."""
     worst_old_loss: Estimate
