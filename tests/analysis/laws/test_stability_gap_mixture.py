@@ -27,13 +27,29 @@ def test_mixtures_of_the_contract_are_read():
 
 
 def test_each_cell_of_the_factorial_is_told_by_its_mixture():
-    arms = [arm for arm, _ in arms_of(rows(*(mixture(cell, TOKENS) for cell in FACTORIAL))).values()]
-    assert [arm.strategies for arm in arms] == list(FACTORIAL)
-    assert arms[0].name == "plain"
-    assert arms[-1].name == "subset + quality + mixture + fixed"
-    assert [arm.replayed for arm in arms[:3]] == [0.0, 0.25, 0.25]
-    assert arms[0].unique_tokens == 80_000
-    assert arms[3].unique_tokens == 20_000
+    mixtures = {mixture(cell, TOKENS): cell for cell in FACTORIAL}
+    found = arms_of(rows(*mixtures))
+    assert {text: arm.strategies for (_, text), (arm, _) in found.items()} == mixtures
+    arms = {arm.strategies: arm for arm, _ in found.values()}
+    assert arms["subset", "quality", "mixture", "fixed"].name == "subset + quality + mixture + fixed"
+    assert [arms[cell].replayed for cell in FACTORIAL[:3]] == [0.0, 0.25, 0.25]
+    assert [arms[cell].unique_tokens for cell in ((), ("subset",))] == [80_000, 20_000]
+
+
+def test_arms_stand_in_an_order_to_read():
+    odd = ("code 0.8 of 20000 highest_perplexity, told 0.2", "prose 0.8, told 0.2")
+    cells = [mixture(cell, TOKENS) for cell in (("subset", "mixture"), ("quality",), ())]
+    members = [*rows(cells[2], odd[1], stage="kept"), *rows(*odd, *cells)]
+    names = [arm.name for arm, _ in arms_of(members).values()]
+    assert names == [
+        "strategy, old text",
+        "plain",
+        "quality",
+        "subset + mixture",
+        "reversed filter",
+        "kept, old text",
+        "kept, new text",
+    ]
 
 
 def test_what_is_no_cell_has_a_name_of_its_own():
