@@ -69,8 +69,9 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
     mkdir -p "$(dirname "$CONF")"
     ln -sf "$folder/slurm.conf" "$CONF"
+    # forced: only root uses its socket, so the folder may be closed to others
     alive "$folder/munged.pid" ||
-        munged --socket="$folder/munge.socket" --key-file="$folder/munge.key" --pid-file="$folder/munged.pid" \
+        munged --force --socket="$folder/munge.socket" --key-file="$folder/munge.key" --pid-file="$folder/munged.pid" \
             --log-file="$folder/munged.log" --seed-file="$folder/munged.seed" 2>"$folder/munged.err" ||
         fail "munged did not start: $(tail -1 "$folder/munged.err")"
     alive "$folder/slurmctld.pid" || slurmctld 2>"$folder/slurmctld.err" || fail "slurmctld did not start, see $folder/slurmctld.log"
