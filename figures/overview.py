@@ -1,10 +1,8 @@
 """All laws on one page: of each, one quantity against what there is more of, and what was found in a few words."""
 
 import textwrap
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.fit import read_beside, read_fit, read_table
-from analysis.laws.multilinguality_runs import SIMILAR
 from analysis.laws.registry import LAWS
-from analysis.typeset import with_uncertainty
 from curselab.errors import InputError
-from figures import capacity_gap, depth, learning_rate, multilinguality, prepacking, scaling, stability_gap
-from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, save, si, si_log_axis
+from figures.headlines import HEADLINES, Headline
+from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, save, si_log_axis
 
 _COLUMNS = ["law", "series", "label", "x", "value", "lower", "upper"]
 _CURVES = ("fit", "curve", "law")  # lines; other series are points
@@ -32,30 +28,6 @@ _LEGEND: dict[str, Any] = {
     "columnspacing": 0.7,
     "labelspacing": 0.2,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Panel:
-    """How a law is drawn small."""
-
-    title: str
-    key: str
-    """What the labels are, where they do not say it themselves."""
-    draw: Callable[..., tuple[Any, pd.DataFrame]]
-    """The law's own figure, whose frame is drawn."""
-    choose: Callable[[Any, pd.DataFrame], pd.DataFrame]
-    """Rows of that frame, with label, x, value, lower and upper."""
-    words: Callable[[Any, pd.DataFrame], str]
-    """What was found."""
-    x: str
-    y: str
-    xscale: str = "si"
-    """``si``, ``factor`` (logarithmic) or ``linear``."""
-    yscale: str = "linear"
-    reference: float | None = None
-    """Value at which more changes nothing."""
-    joined: bool = False
-    """Points of a label follow each other."""
 
 
 def draw(
@@ -94,7 +66,7 @@ def draw(
         axes = _new_axes(venue, laws, fits) if ax is None else np.ravel(np.asarray(ax, dtype=object))
         parts = []
         for law, place in zip(laws, axes, strict=True):
-            panel = _PANELS[law]
+            panel = HEADLINES[law]
             _, drawn = panel.draw(fits[law], **tables[law])
             chosen = panel.choose(fits[law], drawn).assign(law=law)[_COLUMNS].reset_index(drop=True)
             _paint(place, panel, chosen, panel.words(fits[law], drawn))
@@ -148,14 +120,14 @@ def _new_axes(venue: str, laws: list[str], fits: Mapping[str, Any]) -> NDArray[A
     lines = [f"bars and bands: {' or '.join(f'{level:g}' for level in levels)} %"]
     if "stability_gap" in laws:
         lines.append("stability gap: lowest and highest seed")
-    missing = [_PANELS[law].title.lower() for law in LAWS if law not in fits]
+    missing = [HEADLINES[law].title.lower() for law in LAWS if law not in fits]
     if missing:
         lines += textwrap.wrap(f"left out, no fit: {', '.join(missing)}", _letters(places[0]))
     places[len(laws)].text(0, 1, "\n".join(lines), va="top", fontsize=NOTE_PT, color=GREY, linespacing=1.0)
     return places[: len(laws)]
 
 
-def _paint(ax: Axes, panel: _Panel, chosen: pd.DataFrame, words: str) -> None:
+def _paint(ax: Axes, panel: Headline, chosen: pd.DataFrame, words: str) -> None:
     if panel.reference is not None:
         ax.axhline(panel.reference, color=GREY, linewidth=0.6, zorder=0)
     for number, label in enumerate(chosen["label"].unique()):
@@ -213,7 +185,7 @@ def _bold(words: str) -> str:
     return rf"$\bf{{{words.replace(' ', '~')}}}$"
 
 
-def _scale(ax: Axes, panel: _Panel, chosen: pd.DataFrame) -> None:
+def _scale(ax: Axes, panel: Headline, chosen: pd.DataFrame) -> None:
     """Few ticks, since panels are small."""
     for axis, scale, values in ((ax.xaxis, panel.xscale, chosen["x"]), (ax.yaxis, panel.yscale, chosen["value"])):
         if scale == "linear":
@@ -224,182 +196,3 @@ def _scale(ax: Axes, panel: _Panel, chosen: pd.DataFrame) -> None:
         axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5) if decades < 0.8 else (1, 3) if decades < 1.6 else (1,)))
         if scale == "factor":
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _scaling(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    """The smallest, the middle and the largest size, each with its law inside its runs."""
-    runs = drawn[drawn["series"] == "run"]
-    sizes = np.unique(runs["params"])
-    parts = []
-    for size in np.unique(sizes[[0, len(sizes) // 2, -1]]):
-        mine = runs[runs["params"] == size]
-        line = fit.predict(size, np.geomspace(mine["tokens"].min(), mine["tokens"].max(), 41)).assign(series="fit")
-        parts.append(pd.concat([mine, line], ignore_index=True).assign(label=si(size)))
-    chosen: pd.DataFrame = pd.concat(parts, ignore_index=True)
-    return chosen.rename(columns={"tokens": "x", "loss": "value"})
-
-
-def _scaling_words(fit: Any, drawn: pd.DataFrame) -> str:
-    if fit.unidentified:
-        return f"not identified: {', '.join(fit.unidentified)}"
-    exponents = [name for name in ("alpha", "beta") if name in fit.symbols]
-    return ", ".join(rf"$\{name}={with_uncertainty(fit.params[name], fit.bse[name])}$" for name in exponents)
-
-
-def _capacity_gap(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    chosen = drawn[drawn["series"].isin(["mean", "curve"])]
-    lowest = chosen[chosen["series"] == "mean"].groupby("student")["loss"].min()
-    chosen = chosen.assign(value=chosen["loss"] - chosen["student"].map(lowest), lower=np.nan, upper=np.nan)
-    return chosen.assign(x=chosen["teacher"], label=[si(size) for size in chosen["student"]])
-
-
-def _capacity_gap_words(fit: Any, drawn: pd.DataFrame) -> str:
-    found = f"{fit.across.n_students} of {len(fit.students)} best teachers found"
-    return f"{found}, law {f'b = {fit.across.b:.2f}' if fit.status == 'ok' else 'not identified'}"
-
-
-def _learning_rate(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    chosen = drawn[drawn["series"].isin(["mean", "curve"])]
-    chosen = chosen.rename(columns={"factor": "x", "percent": "value"})
-    return chosen.assign(label=[si(size) for size in chosen["size"]])
-
-
-def _learning_rate_words(fit: Any, drawn: pd.DataFrame) -> str:
-    found = sum(s.optimum is not None for s in fit.sizes)
-    return (
-        f"{found} of {len(fit.sizes)} best rates found; rule within {100 * fit.tolerance:g}\N{NO-BREAK SPACE}%: {fit.verdict}"
-    )
-
-
-def _depth(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    """The baseline and the scheme with the lowest last variance."""
-    chosen = drawn[drawn["series"].isin(["variance", "law"])]
-    last = chosen[chosen["series"] == "variance"].groupby("scheme")["value"].last()
-    schemes = dict.fromkeys([fit.curse.scheme, *last.sort_values().index[:1]])
-    chosen = chosen[chosen["scheme"].isin(list(schemes))]
-    return chosen.assign(label=chosen["scheme"]).sort_values("scheme", key=lambda names: names.map(list(schemes).index))
-
-
-def _depth_words(fit: Any, drawn: pd.DataFrame) -> str:
-    return f"{fit.curse.scheme} at {fit.curse.depth} blocks: {fit.curse.call}"
-
-
-def _multilinguality(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    """One mixture, that of similar languages where it is there, at the size of model with the most cells."""
-    gains: pd.DataFrame = drawn[drawn["series"] == "gain"]
-    gains = gains[gains["mixture"] == (SIMILAR if SIMILAR in fit.mixtures else fit.mixtures[0])]
-    counts = gains["params"].value_counts()
-    gains = gains[gains["params"] == counts[counts == counts.max()].index.max()]
-    chosen = gains.assign(x=gains["added"] / gains["tokens"], label=[si(tokens) for tokens in gains["tokens"]])
-    return chosen.assign(**{name: 2 ** chosen[name] for name in ("value", "lower", "upper")})
-
-
-def _multilinguality_words(fit: Any, drawn: pd.DataFrame) -> str:
-    shown = _multilinguality(fit, drawn).iloc[0]
-    found = Counter(v.verdict for v in fit.verdicts or fit.by_language)
-    cells = ", ".join(f"{number}\N{NO-BREAK SPACE}{verdict}" for verdict, number in found.most_common())
-    return f"{cells}; shown: {shown['mixture']}, $N$\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{si(shown['params'])}"
-
-
-def _stability_gap(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    """Old text under the arm without a strategy, and under the control."""
-    shown = fit.condition(fit.conditions[0].new, base=fit.conditions[0].base)
-    controls = [end.arm for end in shown.ends if end.role == "control"]
-    names = {shown.baseline: "new text"} | dict.fromkeys(controls, "old text (control)")
-    chosen = drawn[(drawn["series"] == "old") & drawn["arm"].isin(list(names)) & (drawn["x"] > 0)]
-    return chosen.assign(label=chosen["arm"].map(names))
-
-
-def _stability_gap_words(fit: Any, drawn: pd.DataFrame) -> str:
-    shown = fit.condition(fit.conditions[0].new, base=fit.conditions[0].base)
-    return f"to {shown.new}: {shown.reading}"
-
-
-def _prepacking(fit: Any, drawn: pd.DataFrame) -> pd.DataFrame:
-    chosen = drawn[(drawn["series"] == "measured") & drawn["method"].isin(["prepacking", "token_stream"])]
-    return chosen.assign(label=chosen["method"].str.replace("_", " "))
-
-
-def _prepacking_words(fit: Any, drawn: pd.DataFrame) -> str:
-    best = _prepacking(fit, drawn)["value"].max()
-    error = "" if fit.held_out is None else f"; law {100 * fit.held_out.median:.1f}\N{NO-BREAK SPACE}% off on lengths left out"
-    return f"up to {best:.2g} times as fast{error}"
-
-
-_PANELS = {
-    "scaling": _Panel(
-        "Plain scaling",
-        "size\N{NO-BREAK SPACE}$N$",
-        scaling.draw,
-        _scaling,
-        _scaling_words,
-        x="training tokens $D$",
-        y="loss (nats/token)",
-    ),
-    "capacity_gap": _Panel(
-        "Capacity gap",
-        "student\N{NO-BREAK SPACE}$N_S$",
-        capacity_gap.draw,
-        _capacity_gap,
-        _capacity_gap_words,
-        x="teacher $N_T$ (parameters)",
-        y="loss rise (nats/token)",
-        joined=True,
-    ),
-    "learning_rate": _Panel(
-        "Learning rate",
-        "size\N{NO-BREAK SPACE}$N$",
-        learning_rate.draw,
-        _learning_rate,
-        _learning_rate_words,
-        x="rate / the rule's",
-        y="loss rise (%)",
-        xscale="factor",
-        joined=True,
-    ),
-    "depth": _Panel(
-        "Curse of depth",
-        "scheme",
-        depth.draw,
-        _depth,
-        _depth_words,
-        x="block",
-        y="variance of the stream",
-        xscale="linear",
-        yscale="factor",
-    ),
-    "multilinguality": _Panel(
-        "Multilinguality",
-        "own data\N{NO-BREAK SPACE}$D$",
-        multilinguality.draw,
-        _multilinguality,
-        _multilinguality_words,
-        x="added / own data",
-        y="equivalent / own data",
-        xscale="factor",
-        yscale="factor",
-        reference=1.0,
-        joined=True,
-    ),
-    "stability_gap": _Panel(
-        "Stability gap",
-        "",
-        stability_gap.draw,
-        _stability_gap,
-        _stability_gap_words,
-        x="tokens",
-        y="old loss (nats/token)",
-        joined=True,
-    ),
-    "prepacking": _Panel(
-        "Prepacking",
-        "",
-        prepacking.draw,
-        _prepacking,
-        _prepacking_words,
-        x="slots / real tokens",
-        y="speed-up",
-        xscale="factor",
-        reference=1.0,
-    ),
-}

@@ -9,13 +9,8 @@ import pytest
 
 ROOMS = ("analysis", "config", "curselab", "figures", "profiles", "sweeps", "trainer", "workflow")
 
-GRID = """
-grid: tiny
-shards: 2
-text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}}
-problems:
-  kernel_toy: {student_functions: [50], teacher_functions: [25, 50, 100], seed: [0, 1], noise: 0.01}
-  mapping: {student_width: [4], teacher_width: [4, 8, 16], seed: [0, 1], least_samples: 5120}
+TEXT = "text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}}"
+SWEEPS = """
 sweeps:
   scaling:
     run: {size: [6k, 14k], training.tokens: [4096, 8192, 16384], evaluation.tokens: [2048], seed: [0]}
@@ -23,6 +18,14 @@ sweeps:
     teacher: {size: [6k, 14k], tokens_per_parameter: [1], evaluation.tokens: [2048], seed: [0]}
     student: {size: [6k], training.tokens: [16384], evaluation.tokens: [2048], seed: [0, 1]}
 """
+GRID = f"""
+grid: tiny
+shards: 2
+{TEXT}
+problems:
+  kernel_toy: {{student_functions: [50], teacher_functions: [25, 50, 100], seed: [0, 1], noise: 0.01}}
+  mapping: {{student_width: [4], teacher_width: [4, 8, 16], seed: [0, 1], least_samples: 5120}}
+{SWEEPS}"""
 
 
 class Checkout:

@@ -6,20 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.conftest import Checkout
+from tests.workflow.conftest import SWEEPS, TEXT, Checkout
 
 SCRIPT = Path(__file__).with_name("slurm_one_node.sh")
-GRID = """
-grid: tiny
-shards: 1
-text: {source: {kind: languages, families: 1, languages_per_family: 1, bytes_per_language: 100000}}
-sweeps:
-  scaling:
-    run: {size: [6k, 14k], training.tokens: [4096, 8192, 16384], evaluation.tokens: [2048], seed: [0]}
-  capacity_gap:
-    teacher: {size: [6k, 14k], tokens_per_parameter: [1], evaluation.tokens: [2048], seed: [0]}
-    student: {size: [6k], training.tokens: [16384], evaluation.tokens: [2048], seed: [0, 1]}
-"""
+GRID = f"grid: tiny\nshards: 1\n{TEXT}{SWEEPS}"
 # the shipped profile, on a node of any size and without accounting
 WORDS = ("--workflow-profile", "profiles/slurm", "--set-threads", "train=1", "--slurm-status-command", "squeue")
 SOON = ("--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10")
