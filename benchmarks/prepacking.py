@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--distributions", default="lognormal,uniform")
     parser.add_argument("--batches", default="32,64,128")
     parser.add_argument("--widths", default="256")
-    parser.add_argument("--draws", default="0")
+    parser.add_argument("--draws", default="0,1,2", help="seeds of the lengths")
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--longest", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=5)
@@ -73,15 +73,16 @@ def busy_seconds() -> float:
 
 
 def report(records: list[dict[str, Any]], share: float) -> None:
-    """Print a table in Markdown for each batch."""
+    """Print a table in Markdown for each distribution and number of prompts: medians over draws."""
     table = pd.DataFrame(records)
-    for (model, distribution, batch, draw), part in table.groupby(["model", "distribution", "batch", "draw"], sort=False):
-        ratio = part["tokens"].max() / part["real_tokens"].iloc[0]
-        print(f"\n{model}, {distribution}, {batch} prompts, draw {draw}: padding ratio {ratio:.2f}\n")
+    for (model, distribution, batch), part in table.groupby(["model", "distribution", "batch"], sort=False):
+        padded = part[part["method"] == "padded_left"]
+        ratios = ", ".join(f"{ratio:.2f}" for ratio in padded["tokens"] / padded["real_tokens"])
+        print(f"\n{model}, {distribution}, {batch} prompts: medians of {len(padded)} draws, of padding ratios {ratios}\n")
         print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
-        for row in part.to_dict("records"):
-            ratios = " | ".join(f"{row[name]:.2f}" for name in COLUMNS[2:5])
-            print(f"| {row['method']} | {row['seconds']:.4f} | {ratios} | {row['peak_bytes']:,} |")
+        for method, row in part.groupby("method", sort=False)[list(COLUMNS[1:])].median().iterrows():
+            over = " | ".join(f"{row[name]:.2f}" for name in COLUMNS[2:5])
+            print(f"| {method} | {row['seconds']:.4f} | {over} | {row['peak_bytes']:,.0f} |")
     print(f"\nother processes took {share:.1%} of the machine")
 
 

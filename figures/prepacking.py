@@ -13,7 +13,16 @@ from analysis.laws.prepacking_published import compare_data_sets
 from curselab.errors import InputError
 from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, WIDTHS_IN, context, new_figure, note
 
-METHODS = ("token_stream", "buckets", "prepacking", "length_sorted", "padded_micro", "padded_right", "padded_left")
+METHODS = (
+    "token_stream",
+    "buckets",
+    "prepacking",
+    "length_sorted",
+    "dynamic_padding",
+    "padded_micro",
+    "padded_right",
+    "padded_left",
+)
 _DRAWN = METHODS[:5]  # the others have no gain to draw
 _COLUMNS = ["series", "method", "x", "value", "lower", "upper"]
 _BOUND: dict[str, Any] = {"color": GREY, "linewidth": 0.6, "linestyle": (0, (4, 2)), "zorder": 0}
@@ -131,4 +140,4 @@ def _name(method: str) -> str:
 
 def _look(method: str) -> dict[str, Any]:
     number = METHODS.index(method)
-    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
+    return {"color": (*COLOURS, GREY)[number], "marker": (*MARKERS, "*")[number]}

@@ -102,11 +102,10 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, scale: float | None = None, 
 
 def by_prompt(call: Call, query: Tensor, key: Tensor, value: Tensor, scale: float | None = None) -> Tensor:
     """One causal kernel for each prompt of a single row: nothing but pairs within a prompt is computed."""
-    mixed = torch.empty_like(query)  # with the strides of the query, so that what follows need not copy it
-    for place in call.places:
-        cut = slice(place.start, place.start + place.length)
-        mixed[:, :, cut] = sdpa(query[:, :, cut], key[:, :, cut], value[:, :, cut], scale, is_causal=True)
-    return mixed
+    lengths = [place.length for place in call.places]
+    cut = zip(*(each.split(lengths, dim=2) for each in (query, key, value)), strict=True)
+    mixed = [sdpa(q, k, v, scale, is_causal=True).transpose(1, 2) for q, k, v in cut]
+    return torch.cat(mixed, dim=1).transpose(1, 2)  # heads side by side in memory, so that what follows need not copy it
 
 
 def owners(call: Call) -> Tensor:

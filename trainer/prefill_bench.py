@@ -5,6 +5,7 @@ batches of equal lengths under one causal kernel, the better of small and of lar
 up. Its batches are those of the lengths at hand, so it is measured once a batch of prompts.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,6 +114,7 @@ def peak_bytes(run: Callable[[], object]) -> int:
 
     Unlike the process's resident memory it does not depend on what ran before; kernels' scratch space counts.
     """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # the profiler tells of its start and stop on stderr otherwise
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         run()
     results = profiled.profiler.kineto_results if profiled.profiler is not None else None

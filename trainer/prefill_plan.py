@@ -7,7 +7,8 @@ method              calls
 ==================  ==========================================================================================
 ``padded_left``     one, a prompt a row, on the right of its row; a mask hides the pads (the default of libraries)
 ``padded_right``    one, a prompt a row, on the left of its row: what comes later is never seen, so no mask
-``padded_micro``    ``padded_right`` for a few prompts at a time, in the order given
+``padded_micro``    the same slots in several calls: time less what large activations cost
+``dynamic_padding`` a few prompts at a time, in the order given, each call as wide as its longest prompt
 ``length_sorted``   the same, longest first
 ``buckets``         the same, cut where the estimated time is least, by dynamic programming
 ``prepacking``      one, rows packed as full as the longest prompt is long, and a mask of blocks
@@ -28,10 +29,22 @@ import numpy as np
 from curselab.errors import InputError
 from trainer.packing import pack
 
-Method = Literal["padded_left", "padded_right", "padded_micro", "length_sorted", "buckets", "prepacking", "token_stream"]
+Method = Literal[
+    "padded_left",
+    "padded_right",
+    "padded_micro",
+    "dynamic_padding",
+    "length_sorted",
+    "buckets",
+    "prepacking",
+    "token_stream",
+]
 METHODS: tuple[Method, ...] = get_args(Method)
-BUDGETS: dict[Method, int] = {"padded_micro": 4096, "length_sorted": 4096, "buckets": 4096, "token_stream": 1024}
-"""Slots of a call at most, of methods that have several; larger calls leave the caches of a CPU."""
+LIMITED: tuple[Method, ...] = ("padded_micro", "dynamic_padding", "length_sorted", "buckets", "token_stream")
+"""Methods of several calls, which a budget of slots limits."""
+
+_BUDGET = 4096
+_STREAM = 1024, 2048
 
 _LARGEST_KEPT = 2**25
 """Bytes above which glibc hands every block back to the kernel (upper limit of M_MMAP_THRESHOLD, mallopt(3))."""
@@ -148,8 +161,9 @@ def plan(lengths: Sequence[int], method: Method, *, budget: int | None = None, c
     method : str
         One of ``METHODS``.
     budget : int, optional
-        Slots of a call at most; a prompt that is longer has a call of its own. Methods with a single call have none. That of
-        ``BUDGETS`` when left out.
+        Slots of a call at most; a prompt that is longer has a call of its own. Methods with a single call have none. 4,096
+        when left out; of a token stream a quarter of its tokens, but 1,024 at least and 2,048 at most: its activations then
+        take less memory than its caches, and its matrices are large enough.
     cost : Cost, optional
         Of ``buckets``.
 
@@ -160,8 +174,8 @@ def plan(lengths: Sequence[int], method: Method, *, budget: int | None = None, c
     """
     if method not in METHODS:
         raise InputError(f"method: {method!r} was given (allowed: {', '.join(METHODS)})")
-    if budget is not None and (method not in BUDGETS or budget < 1):
-        raise InputError(f"budget: {budget!r} was given for {method}, 1 or more for one of {', '.join(BUDGETS)}")
+    if budget is not None and (method not in LIMITED or budget < 1):
+        raise InputError(f"budget: {budget!r} was given for {method}, 1 or more for one of {', '.join(LIMITED)}")
     if lengths and min(lengths) < 1:
         raise InputError(f"lengths: {min(lengths)} was given, a prompt has 1 token or more")
     if not lengths:
@@ -173,12 +187,18 @@ def plan(lengths: Sequence[int], method: Method, *, budget: int | None = None, c
         return (_padded(numbers, lengths),)
     if method == "prepacking":
         return (_packed(pack(lengths, max(lengths)), lengths, "masked"),)
-    most = BUDGETS[method] if budget is None else budget
     if method == "token_stream":
-        return tuple(_packed([chunk], lengths, "by_prompt") for chunk in pack(lengths, most))
-    if method != "padded_micro":
+        least, most = _STREAM
+        chunk = min(max(sum(lengths) // 4, least), most) if budget is None else budget
+        return tuple(_packed([prompts], lengths, "by_prompt") for prompts in pack(lengths, chunk))
+    budget = _BUDGET if budget is None else budget
+    if method == "padded_micro":
+        rows = max(1, budget // max(lengths))
+        groups = [numbers[first : first + rows] for first in range(0, len(numbers), rows)]
+        return tuple(_padded(group, lengths, width=max(lengths)) for group in groups)
+    if method != "dynamic_padding":
         numbers.sort(key=lambda number: -lengths[number])
-    cut = _cheapest(numbers, lengths, most, cost or Cost()) if method == "buckets" else _filled(numbers, lengths, most)
+    cut = _cheapest(numbers, lengths, budget, cost or Cost()) if method == "buckets" else _filled(numbers, lengths, budget)
     return tuple(_padded(group, lengths) for group in cut)
 
 
@@ -186,9 +206,9 @@ def _half(length: int) -> int:
     return length * (length + 1) // 2
 
 
-def _padded(numbers: Sequence[int], lengths: Sequence[int], *, left: bool = False) -> Call:
-    """One prompt a row."""
-    width = max(lengths[number] for number in numbers)
+def _padded(numbers: Sequence[int], lengths: Sequence[int], *, width: int = 0, left: bool = False) -> Call:
+    """One prompt a row, as wide as the longest of them when no width is given."""
+    width = width or max(lengths[number] for number in numbers)
     starts = [width - lengths[number] if left else 0 for number in numbers]
     places = [Place(number, row, starts[row], lengths[number]) for row, number in enumerate(numbers)]
     return Call(len(numbers), width, "masked" if any(starts) else "causal", tuple(places))

@@ -11,7 +11,7 @@ from tests.trainer.peers import llama
 from tests.trainer.test_norms import model_spec, shaken
 from trainer.hub_prefill import dynamic_cache, refuse_leaks
 from trainer.prefill import continue_greedily, prefill, runner_of
-from trainer.prefill_plan import BUDGETS, METHODS, Method
+from trainer.prefill_plan import LIMITED, METHODS, Method
 
 transformers = pytest.importorskip("transformers", reason="extra hub")
 LENGTHS = (7, 1, 30, 12, 1, 2, 29, 9)
@@ -52,7 +52,7 @@ def prompts() -> list[Tensor]:
 
 
 def run(model: Any, method: Method) -> Any:
-    return prefill(model, prompts(), method=method, budget=40 if method in BUDGETS else None)
+    return prefill(model, prompts(), method=method, budget=40 if method in LIMITED else None)
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "olmo2", "mistral"])

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curselab.errors import InputError
-from trainer.prefill_plan import BUDGETS, METHODS, Call, Cost, Method, Work, least_work, plan, work
+from trainer.prefill_plan import LIMITED, METHODS, Call, Cost, Method, Work, least_work, plan, work
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
 
 @given(LENGTHS, st.sampled_from(METHODS), st.integers(1, 100))
 def test_every_token_has_one_slot_of_its_own(lengths: list[int], method: Method, budget: int) -> None:
-    limited = method in BUDGETS
+    limited = method in LIMITED
     calls = plan(lengths, method, budget=budget if limited else None)
     taken: set[tuple[int, int, int]] = set()
     for number, call in enumerate(calls):
@@ -38,7 +38,15 @@ def test_every_token_has_one_slot_of_its_own(lengths: list[int], method: Method,
 def test_no_method_of_the_paper_s_kind_has_fewer_slots_than_real_tokens_and_none_more_than_padding(lengths: list[int]) -> None:
     slots = {method: work(plan(lengths, method)).tokens for method in METHODS}
     assert sum(lengths) <= slots["prepacking"] <= slots["padded_left"] == len(lengths) * max(lengths)
-    assert slots["length_sorted"] <= slots["padded_right"]
+    assert slots["length_sorted"] <= slots["padded_right"] == slots["padded_micro"]
+    assert slots["dynamic_padding"] <= slots["padded_micro"]
+
+
+def test_a_stream_is_cut_into_quarters_of_1024_to_2048_tokens() -> None:
+    widths = {count: [call.width for call in plan([64] * count, "token_stream")] for count in (20, 96, 1000)}
+    assert widths[20] == [1024, 256]
+    assert widths[96] == [1536] * 4
+    assert widths[1000] == [2048] * 31 + [512]
 
 
 def test_work_of_a_batch_that_was_counted_by_hand() -> None:
@@ -47,15 +55,16 @@ def test_work_of_a_batch_that_was_counted_by_hand() -> None:
     expected = {
         "padded_left": Work(tokens=16, masked_pairs=64, causal_pairs=0, calls=1, kernels=1),
         "padded_right": Work(tokens=16, causal_pairs=40, calls=1, kernels=1),
-        "padded_micro": Work(tokens=2 * 4 + 2 * 3, causal_pairs=2 * 10 + 2 * 6, calls=2, kernels=2),  # of 9 slots at most
+        "padded_micro": Work(tokens=16, causal_pairs=40, calls=2, kernels=2),  # of 9 slots at most
+        "dynamic_padding": Work(tokens=2 * 4 + 2 * 3, causal_pairs=2 * 10 + 2 * 6, calls=2, kernels=2),
         "length_sorted": Work(tokens=2 * 4 + 2 * 2, causal_pairs=2 * 10 + 2 * 3, calls=2, kernels=2),
         "prepacking": Work(tokens=12, masked_pairs=48, causal_pairs=0, calls=1, kernels=1),
         "token_stream": Work(tokens=10, causal_pairs=10 + 1 + 3 + 6, calls=2, kernels=4),
     }
     for method, counted in expected.items():
-        assert work(plan(lengths, method, budget=9 if method in BUDGETS else None)) == counted, method  # type: ignore[arg-type]
+        assert work(plan(lengths, method, budget=9 if method in LIMITED else None)) == counted, method  # type: ignore[arg-type]
     assert least_work(lengths) == Work(tokens=10, causal_pairs=20)
-    micro = plan(lengths, "padded_micro", budget=9)
+    micro = plan(lengths, "dynamic_padding", budget=9)
     assert [work(micro, large=slots).large_tokens for slots in (5, 6, 8)] == [14, 8, 0]
 
 

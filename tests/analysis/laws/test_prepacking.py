@@ -37,7 +37,7 @@ def test_what_is_identified_is_near_the_truth_and_held_out_speedups_are_as_exact
     assert fit.held_out is not None
     assert fit.held_out.median < 0.035
     assert fit.held_out.upper < 0.10
-    assert fit.held_out.n == 2 * 6 * 2 * 6
+    assert fit.held_out.n == 2 * 6 * 2 * 7
 
 
 @pytest.mark.slow

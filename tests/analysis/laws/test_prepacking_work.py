@@ -6,6 +6,7 @@ from curselab.errors import InputError
 from tests.analysis.prepacking_factories import times
 from trainer.flops import count_parameters, forward_flop_per_token
 from trainer.model_spec import ModelSpec
+from trainer.prefill_plan import METHODS
 
 
 def test_flop_of_a_token_and_a_pair_are_those_of_the_trainer() -> None:
@@ -36,7 +37,7 @@ def test_work_of_a_batch_is_that_of_the_formulas() -> None:
     assert tokens.tolist() == work["tokens"].tolist()
     pair, layer = shape.pair_flop / shape.token_flop, 2e6 / shape.token_flop
     np.testing.assert_allclose(columns[0], [0, 0, 4 * 300**2 * pair, layer, layer])
-    assert columns.shape == (8, len(SYMBOLS))
+    assert columns.shape == (len(METHODS) + 1, len(SYMBOLS))
 
 
 def test_large_calls_are_those_whose_widest_activation_is_above_32_mib() -> None:
