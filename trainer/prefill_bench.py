@@ -21,7 +21,7 @@ from trainer.model import Decoder
 from trainer.model_spec import ModelSpec
 from trainer.prefill import prefill, runner_of
 from trainer.prefill_bench_spec import PrefillBenchSpec
-from trainer.prefill_plan import METHODS, Method, large_slots, plan, work
+from trainer.prefill_plan import METHODS, Method, activations, plan, work
 from trainer.prompt_lengths import draw_lengths
 
 VOCABULARY = 8192
@@ -75,9 +75,9 @@ def _measure(model: Decoder, lengths: list[int], spec: PrefillBenchSpec) -> Iter
     runs = {method: _run(model, prompts, method) for method in METHODS}
     times = in_turn(runs, spec.repeats)
     limit, shape = _limit(model, lengths, spec.repeats), model.spec
-    large = large_slots(max(2 * shape.ffn_width, 3 * shape.width))
+    features = activations(shape.width, shape.ffn_width, 3 * shape.width)
     for method, run in runs.items():
-        counted = work(plan(lengths, method, cost=runner_of(model).cost), large=large)
+        counted = work(plan(lengths, method, cost=runner_of(model).cost), features=features)
         yield {
             "method": method,
             "longest": max(lengths),

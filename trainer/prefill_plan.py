@@ -19,7 +19,6 @@ Prepacking is that of Zhao, Israel, Van den Broeck and Grover (2024), arXiv:2404
 which their code leaves to the first step of decoding.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -47,7 +46,7 @@ _BUDGET = 4096
 _STREAM = 1024, 2048
 
 _LARGEST_KEPT = 2**25
-"""Bytes above which glibc hands every block back to the kernel (upper limit of M_MMAP_THRESHOLD, mallopt(3))."""
+"""Bytes from which on glibc hands every block back to the kernel (upper limit of M_MMAP_THRESHOLD, mallopt(3))."""
 
 
 class Place(NamedTuple):
@@ -109,8 +108,8 @@ class Work:
 
     tokens: int
     """Slots, pads included."""
-    large_tokens: int = 0
-    """Those of them in calls that are large."""
+    large_bytes: int = 0
+    """Of a block's activations, in tensors so large that their memory is fetched from the kernel anew."""
     causal_pairs: int
     """Pairs of tokens in attention of causal kernels, a head and layer."""
     masked_pairs: int = 0
@@ -121,24 +120,25 @@ class Work:
     """Attention kernels a layer."""
 
 
-def large_slots(features: int) -> float:
-    """Slots above which a call is large, where its widest activation has so many features of 4 bytes a slot."""
-    return _LARGEST_KEPT / (4 * features)
+def activations(width: int, ffn_width: int, qkv_width: int) -> tuple[int, ...]:
+    """Features a slot of each tensor that a gated block makes: about 20 of the width are norms, rotations and sums."""
+    return (qkv_width, 2 * ffn_width, ffn_width, ffn_width, *[width] * 20)
 
 
-def work(calls: Sequence[Call], *, large: float = math.inf) -> Work:
+def work(calls: Sequence[Call], *, features: Sequence[int] = ()) -> Work:
     """Count what calls compute.
 
     Parameters
     ----------
     calls : sequence of Call
-    large : float
-        Slots above which a call is large, by :func:`large_slots`: its activations are fetched from the kernel anew.
+    features : sequence of int
+        Of each tensor that a block makes (:func:`activations`), each of 4 bytes.
     """
     masked = [call.attention == "masked" for call in calls]
+    tensors = [4 * call.tokens * each for call in calls for each in features]
     return Work(
         tokens=sum(call.tokens for call in calls),
-        large_tokens=sum(call.tokens for call in calls if call.tokens > large),
+        large_bytes=sum(size for size in tensors if size >= _LARGEST_KEPT),
         causal_pairs=sum(call.pairs for call, hidden in zip(calls, masked, strict=True) if not hidden),
         masked_pairs=sum(call.pairs for call, hidden in zip(calls, masked, strict=True) if hidden),
         calls=len(calls),

@@ -1,6 +1,6 @@
 r"""Prepacking: how much faster a prefill is that wastes less on padding, from the lengths of the prompts alone.
 
-.. math:: T = n + e\,n_l + \varphi\,(b\,p_c + c\,p_m) + \psi\,(g\,q + h\,s), \qquad
+.. math:: T = n + \psi\,e\,f + \varphi\,(b\,p_c + c\,p_m) + w\,q + \psi\,(g\,q + h\,s), \qquad
           S = T_{\text{padded left}} / T, \qquad
           \varphi = \frac{\text{FLOP of a pair}}{\text{FLOP of a token}}, \quad
           \psi = \frac{\text{layers}}{\text{FLOP of a token}}
@@ -10,12 +10,14 @@ symbol              meaning                                                     
 ==================  ====================================================================  =======
 :math:`S`           speed-up over a batch that is padded on the left under a mask         1
 :math:`T`           time of a method, in times of one token in the matrices               1
-:math:`n, n_l`      slots, pads included; those of calls whose activations are large      1
+:math:`n`           slots, pads included                                                  1
+:math:`f`           bytes of a block's activations, in tensors of 32 MiB +                bytes
 :math:`p_c, p_m`    pairs of tokens in causal kernels, and under a dense mask             1
 :math:`q, s`        forward passes, and attention kernels a layer                         1
-:math:`e`           extra time of a slot whose memory is fetched anew                     1
+:math:`e`           time of a byte that is fetched from the kernel anew                   FLOP
 :math:`b, c`        time of a FLOP of attention over that of one in the matrices          1
-:math:`g, h`        what a forward pass, and a kernel of attention, costs a layer         MFLOP
+:math:`w`           what a forward pass costs in proportion to the weights that it reads  tokens
+:math:`g, h`        what a forward pass, and a kernel of attention, costs a layer beside  MFLOP
 ==================  ====================================================================  =======
 
 Source: the accounting is that of Zhao et al. (2024), arXiv:2404.09529, whose own predictor is a line in the number of bins
@@ -25,7 +27,7 @@ over bins), which is never more than the padding ratio k m / L, since bins as lo
 least: S <= k / r <= k m / L. A stream without pads is not bound by it, because pairs of the longest prompt are paid once.
 
 Valid within one machine, number of threads and precision. Known failures: matrices with few rows run at a lower rate than
-large ones, which the law puts into the cost of a call; caches make large calls slower than their FLOP say, of which only the
+large ones, which the law puts into the cost of a pass; caches make large calls slower than their FLOP say, of which only the
 fetching of memory is a term; a GPU below saturation takes the same time for one token as for two hundred.
 """
 
@@ -46,8 +48,8 @@ Vector = NDArray[np.float64]
 
 BASELINE = "padded_left"
 CELL = ("model", "distribution", "batch", "draw")
-FORMULA = "T = n + e n_l + phi (b p_c + c p_m) + psi (g q + h s)"
-_STARTS = ((0.1, 1.0, 1.0, 0.1, 0.01), (0.5, 4.0, 2.0, 10.0, 1.0))
+FORMULA = "T = n + psi e f + phi (b p_c + c p_m) + w q + psi (g q + h s)"
+_STARTS = ((1.0, 1.0, 1.0, 1.0, 0.1, 0.01), (30.0, 4.0, 2.0, 100.0, 10.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ class PrepackingFit(FitResult):
 
     @property
     def theta(self) -> Vector:
-        """Constants ``(5,)``."""
+        """Constants ``(6,)``."""
         return np.array(self.estimate)
 
     def speedups(self, data: pd.DataFrame) -> pd.DataFrame:

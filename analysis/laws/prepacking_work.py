@@ -12,14 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
-from trainer.prefill_plan import METHODS, Cost, large_slots, least_work, plan, work
+from trainer.prefill_plan import METHODS, Cost, activations, least_work, plan, work
 
 Vector = NDArray[np.float64]
 
-WORK = ("tokens", "large_tokens", "causal_pairs", "masked_pairs", "calls", "kernels")
-SYMBOLS = ("e", "b", "c", "g", "h")
-UNITS = ("1", "1", "1", "MFLOP", "MFLOP")
-BY_FLOP: Mapping[str, float] = {"e": 0.0, "b": 1.0, "c": 1.0, "g": 0.0, "h": 0.0}
+WORK = ("tokens", "large_bytes", "causal_pairs", "masked_pairs", "calls", "kernels")
+SYMBOLS = ("e", "b", "c", "w", "g", "h")
+UNITS = ("FLOP/byte", "1", "1", "tokens", "MFLOP", "MFLOP")
+BY_FLOP: Mapping[str, float] = {"e": 0.0, "b": 1.0, "c": 1.0, "w": 0.0, "g": 0.0, "h": 0.0}
 """Constants of a machine on which every FLOP takes as long as another and nothing else takes time."""
 
 
@@ -53,9 +53,10 @@ class Shape:
         return 4.0 * self.depth * (self.attention_width or self.width)
 
     @property
-    def large(self) -> float:
-        """Slots above which the widest activation of a call, in 4 bytes, is fetched from the kernel anew."""
-        return large_slots(max(2 * self.ffn_width, 3 * (self.attention_width or self.width)))
+    def activations(self) -> tuple[int, ...]:
+        """Features a slot of each tensor that a block makes."""
+        queries = self.attention_width or self.width
+        return activations(self.width, self.ffn_width, queries + 2 * (self.kv_width or queries))
 
 
 def count_work(lengths: Sequence[int], shape: Shape, *, limit: bool = False) -> pd.DataFrame:
@@ -77,14 +78,14 @@ def count_work(lengths: Sequence[int], shape: Shape, *, limit: bool = False) -> 
     """
     cost = Cost(pair=shape.pair_flop / shape.token_flop)
     rows: list[dict[str, Any]] = [
-        {"method": method} | asdict(work(plan(lengths, method, cost=cost), large=shape.large)) for method in METHODS
+        {"method": method} | asdict(work(plan(lengths, method, cost=cost), features=shape.activations)) for method in METHODS
     ]
     rows += [{"method": "limit"} | asdict(least_work(lengths))] if limit else []
     return pd.DataFrame(rows)[["method", *WORK]]
 
 
 def terms(table: pd.DataFrame, shapes: Sequence[Shape]) -> tuple[Vector, Vector]:
-    """Tokens ``(n,)``, and what the constants e, b, c, g, h multiply ``(n, 5)``, so that their sum is the time in tokens.
+    """Tokens ``(n,)``, and what the constants e, b, c, w, g, h multiply ``(n, 6)``, so that their sum is the time in tokens.
 
     Parameters
     ----------
@@ -97,9 +98,10 @@ def terms(table: pd.DataFrame, shapes: Sequence[Shape]) -> tuple[Vector, Vector]
     layer = np.array([1e6 * shape.depth / shape.token_flop for shape in shapes])  # of a million FLOP
     numbers = {name: table[name].to_numpy(dtype=float) for name in WORK}
     columns = (
-        numbers["large_tokens"],
+        numbers["large_bytes"] * layer / 1e6,
         numbers["causal_pairs"] * pair,
         numbers["masked_pairs"] * pair,
+        numbers["calls"],
         numbers["calls"] * layer,
         numbers["kernels"] * layer,
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.laws.prepacking_work import SYMBOLS, Shape, count_work, terms
 from trainer.prompt_lengths import draw_lengths
 
-TRUTH = {"e": 0.5, "b": 2.0, "c": 1.5, "g": 8.0, "h": 0.4}
+TRUTH = {"e": 20.0, "b": 2.0, "c": 1.5, "w": 60.0, "g": 8.0, "h": 0.4}
 DISTRIBUTIONS = ("lognormal", "uniform", "bimodal", "constant", "mmlu", "samsum")
 SHAPES = {"small": Shape(width=64, depth=4, ffn_width=172), "large": Shape(width=256, depth=4, ffn_width=688)}
 

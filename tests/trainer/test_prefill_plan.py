@@ -65,7 +65,8 @@ def test_work_of_a_batch_that_was_counted_by_hand() -> None:
         assert work(plan(lengths, method, budget=9 if method in LIMITED else None)) == counted, method  # type: ignore[arg-type]
     assert least_work(lengths) == Work(tokens=10, causal_pairs=20)
     micro = plan(lengths, "dynamic_padding", budget=9)
-    assert [work(micro, large=slots).large_tokens for slots in (5, 6, 8)] == [14, 8, 0]
+    least = 2**25 // (4 * 8)  # features with which 8 slots have 32 MiB, and 6 less
+    assert work(micro, features=(least, 1)).large_bytes == 4 * 8 * least
 
 
 def divisions(numbers: list[int]) -> Iterator[list[list[int]]]:

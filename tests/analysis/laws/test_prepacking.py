@@ -32,7 +32,7 @@ def test_what_is_identified_is_near_the_truth_and_held_out_speedups_are_as_exact
     """A ratio of two times with 3 % noise has a standard deviation of 4.2 %: a median of 2.9 %, a 95th percentile of 8.3."""
     fit = fit_prepacking(times(noise=0.03), bootstrap=100)
     frame = fit.frame().set_index("symbol")
-    for symbol in ("e", "b", "c", "g"):
+    for symbol in ("e", "b", "c", "w"):
         assert frame.loc[symbol, "value"] == pytest.approx(TRUTH[symbol], abs=4 * frame.loc[symbol, "se"])
     assert fit.held_out is not None
     assert fit.held_out.median < 0.035
@@ -66,7 +66,7 @@ def test_a_constant_that_nothing_tells_from_zero_is_not_identified() -> None:
 def test_what_no_batch_has_is_not_identified() -> None:
     """Without large calls nothing is said of fetching memory."""
     table = times(longest=64, batches=(8, 16))
-    assert (table["large_tokens"] == 0).all()
+    assert (table["large_bytes"] == 0).all()
     fit = fit_prepacking(table, bootstrap=0)
     assert fit.unidentified == ("e",)
     assert fit.params["b"] == pytest.approx(TRUTH["b"], rel=1e-4)

@@ -36,18 +36,17 @@ def test_work_of_a_batch_is_that_of_the_formulas() -> None:
     tokens, columns = terms(work.reset_index(), [shape] * len(work))
     assert tokens.tolist() == work["tokens"].tolist()
     pair, layer = shape.pair_flop / shape.token_flop, 2e6 / shape.token_flop
-    np.testing.assert_allclose(columns[0], [0, 0, 4 * 300**2 * pair, layer, layer])
+    np.testing.assert_allclose(columns[0], [0, 0, 4 * 300**2 * pair, 1, layer, layer])
     assert columns.shape == (len(METHODS) + 1, len(SYMBOLS))
 
 
-def test_large_calls_are_those_whose_widest_activation_is_above_32_mib() -> None:
+def test_large_tensors_are_those_of_32_mib_and_more() -> None:
+    """A slot has at most 2 x 688 features of 4 bytes: of 16 prompts of 512 the largest tensor is of 43 MiB, the next of 24."""
     shape = Shape(width=256, depth=4, ffn_width=688)
-    assert shape.large == 32 * 2**20 / (4 * 2 * 688)
-    least = int(shape.large) // 512 + 1
-    for prompts, slots in ((least, 512 * least), (least - 1, 0)):
-        work = count_work([512] * prompts, shape).set_index("method")
-        assert work.loc["padded_right", "large_tokens"] == slots
-        assert work.loc["token_stream", "large_tokens"] == 0
+    work = count_work([512] * 16, shape).set_index("method")
+    assert work.loc["padded_right", "large_bytes"] == 16 * 512 * 2 * 688 * 4
+    assert work.loc["token_stream", "large_bytes"] == 0
+    assert count_work([512] * 8, shape)["large_bytes"].tolist() == [0] * len(METHODS)
 
 
 def test_shapes_are_read_from_a_table() -> None:
