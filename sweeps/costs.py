@@ -87,7 +87,7 @@ def costs(plan: Plan, found: Sequence[Standing], *, flop_per_s: float | None = N
         speed = flop_per_s or _recorded(mine) or overall
         flop_left = sum(s.flop for s in rest)
         on_gpus = sum(s.flop for s in rest if s.run.spec.compute.accelerator == "gpu")
-        in_turn = sum(s.flop / s.run.spec.compute.devices for s in rest)
+        in_turn = sum(s.flop / s.run.spec.compute.processes for s in rest)
         rows.append(
             Cost(
                 sweep=sweep,
@@ -113,7 +113,7 @@ def costs(plan: Plan, found: Sequence[Standing], *, flop_per_s: float | None = N
 def _recorded(found: Sequence[Standing]) -> float | None:
     """FLOP/s of one device in the runs that were trained to their end."""
     ended = [s for s in found if s.state in ("complete", "stale")]
-    timed = [(s.flop, s.seconds * s.run.spec.compute.devices) for s in ended if s.seconds]
+    timed = [(s.flop, s.seconds * s.run.spec.compute.processes) for s in ended if s.seconds]
     return sum(flop for flop, _ in timed) / sum(seconds for _, seconds in timed) if timed else None
 
 

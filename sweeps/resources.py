@@ -86,7 +86,7 @@ def shard_resources(plan: Plan, sweep: str, shard: str, cluster: Cluster, *, wor
         1 for the first.
     """
     runs = plan.shard(sweep, shard)
-    gpus = max(run.spec.compute.devices if run.spec.compute.accelerator == "gpu" else 0 for run in runs)
+    gpus = max(run.spec.compute.processes if run.spec.compute.accelerator == "gpu" else 0 for run in runs)
     seconds = [_seconds(plan, run, cluster) for run in runs]
     if gpus:
         whole, memory = sum(seconds), gpus * _GPU_BASE + max(map(_gathered_bytes, runs))
@@ -104,7 +104,7 @@ def shard_resources(plan: Plan, sweep: str, shard: str, cluster: Cluster, *, wor
 def _seconds(plan: Plan, run: PlannedRun, cluster: Cluster) -> float:
     compute = run.spec.compute
     one = cluster.gpu_flop_per_s if compute.accelerator == "gpu" else cluster.cpu_flop_per_s * compute.threads
-    return plan.flop(run) / one / compute.devices
+    return plan.flop(run) / one / compute.processes
 
 
 def _worker_bytes(plan: Plan, run: PlannedRun) -> float:

@@ -22,7 +22,7 @@ def estimate_bytes(spec: RunSpec, vocab_size: int, *, teacher: ModelSpec | None 
         The teacher's shape when the objective is distillation.
     """
     model = spec.model
-    tokens = spec.tokens_per_step / spec.training.accumulate / spec.compute.devices
+    tokens = spec.tokens_per_step / spec.training.accumulate / spec.compute.processes
     floats = 4.0 * count_parameters(model, vocab_size).total
     floats += tokens * model.depth * (8 * model.width + 5 * model.ffn_width)
     floats += tokens * 2 * vocab_size

@@ -75,7 +75,7 @@ def train_shard(
 
     longest_first = sorted(pieces(planned, workers=workers), key=lambda piece: -sum(map(progress.expected_flop, piece.runs)))
     # no fork for a process that uses CUDA or starts others for its devices, nor with Apple's libraries
-    fork = sys.platform == "linux" and all(compute.accelerator == "cpu" and compute.devices == 1 for compute in computes)
+    fork = sys.platform == "linux" and all(compute.accelerator == "cpu" and compute.processes == 1 for compute in computes)
     for failure in run_pieces(longest_first, work, workers=workers, receive=receive, fork=fork):
         for run in failure.piece.runs:
             if run.run_id in unheard:

@@ -27,7 +27,7 @@ def backend_of(spec: RunSpec) -> str:
         )
     if compute.backend != "auto":
         return compute.backend
-    if compute.accelerator != "cpu" or compute.devices > 1 or compute.precision != "32-true":
+    if compute.accelerator != "cpu" or compute.processes > 1 or compute.precision != "32-true":
         return "lightning"
     # with several threads the bits of a member could follow how they share out a pack
     stream = spec.tokens_per_step // spec.training.accumulate * spec.model.width
@@ -38,7 +38,7 @@ def backend_of(spec: RunSpec) -> str:
 def can_be_packed(spec: RunSpec) -> bool:
     """Tell whether the backend ``packed`` can carry out a run: no dropout, no teacher, and a shape that its spec gives."""
     compute, plain = spec.compute, spec.model.dropout == 0 and all(rule.packs for rule in rules(spec.model))
-    alone = compute.devices == 1 and not compute.compile and compute.precision != "bf16-true"
+    alone = compute.processes == 1 and not compute.compile and compute.precision != "bf16-true"
     return alone and plain and spec.objective.kind == "lm" and spec.start.sparsity == 0
 
 

@@ -212,6 +212,9 @@ class ComputeSpec:
 
     accelerator: Literal["cpu", "gpu"] = "cpu"
     devices: int = 1
+    """Of each node."""
+    nodes: int = field(default=1, metadata=YOUNGER)
+    """Machines; srun or torchrun starts the processes of several."""
     precision: Literal["32-true", "bf16-mixed", "bf16-true"] = "32-true"
     threads: int = 1
     """Threads of one process on a CPU."""
@@ -224,9 +227,15 @@ class ComputeSpec:
 
     def __post_init__(self) -> None:
         require(self.devices >= 1, "devices", self.devices, "1 or more")
+        require(self.nodes >= 1, "nodes", self.nodes, "1 or more")
         require(self.threads >= 1, "threads", self.threads, "1 or more")
-        alone = self.backend in ("auto", "lightning") or self.devices == 1
+        alone = self.backend in ("auto", "lightning") or self.processes == 1
         require(alone, "backend", self.backend, "lightning or auto (several devices)")
+
+    @property
+    def processes(self) -> int:
+        """Processes that train a run together, one a device of each node."""
+        return self.nodes * self.devices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,13 +289,14 @@ class RunSpec:
             self.training.tokens,
             f"at least one batch of {tokens_a_step} tokens",
         )
-        ranks = self.training.batch_sequences % (self.compute.devices * self.training.accumulate) == 0
-        require(ranks, "compute.devices", self.compute.devices, "a divisor of training.batch_sequences / training.accumulate")
+        ranks = self.training.batch_sequences % (self.compute.processes * self.training.accumulate) == 0
+        several = "compute.devices" if self.compute.nodes == 1 else "compute.nodes times compute.devices"
+        require(ranks, several, self.compute.processes, "a divisor of training.batch_sequences / training.accumulate")
         for name, tokens in (
             ("probes.tokens", self.probes.tokens),
             ("evaluation.gradient_tokens", self.evaluation.gradient_tokens),
         ):
-            require(self.compute.devices == 1 or tokens == 0, name, tokens, "0 (compute.devices is above 1)")
+            require(self.compute.processes == 1 or tokens == 0, name, tokens, f"0 ({several} is above 1)")
         uncut = self.start.sparsity == 0 or self.model.scheme == "pre"
         require(uncut, "start.sparsity", self.start.sparsity, f"0 (model.scheme is {self.model.scheme}; only pre is pruned)")
         require(self.keep_weights or not self.keep_optimizer, "keep_optimizer", True, "keep_weights: true beside it")

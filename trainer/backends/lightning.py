@@ -18,6 +18,7 @@ from trainer.callbacks import CheckpointCallback, ProbeCallback
 from trainer.model import Decoder
 from trainer.module import LanguageModule
 from trainer.spec import ComputeSpec
+from trainer.strict import require
 from trainer.training import Training
 
 # per-run notices of Lightning say nothing that a spec does not; a thousand runs repeat them a thousand times
@@ -39,8 +40,9 @@ def _fit(training: Training) -> None:
     trainer = L.Trainer(
         accelerator=spec.compute.accelerator,
         devices=spec.compute.devices,
+        num_nodes=spec.compute.nodes,
         strategy=_strategy(spec.compute),
-        plugins=[_environment()],
+        plugins=[_environment(spec.compute)],
         precision=spec.compute.precision,
         max_steps=spec.steps,
         max_epochs=-1,
@@ -72,18 +74,22 @@ def _fit(training: Training) -> None:
 def _strategy(compute: ComputeSpec) -> str | ModelParallelStrategy:
     if compute.strategy != "fsdp":
         return compute.strategy
-    return ModelParallelStrategy(data_parallel_size=compute.devices, tensor_parallel_size=1, save_distributed_checkpoint=False)
+    return ModelParallelStrategy(
+        data_parallel_size=compute.processes, tensor_parallel_size=1, save_distributed_checkpoint=False
+    )
 
 
-def _environment() -> ClusterEnvironment:
-    """Who starts the processes of a run: torchrun or srun where one has started this one, else Lightning.
+def _environment(compute: ComputeSpec) -> ClusterEnvironment:
+    """Who starts the processes of a run: torchrun or srun where one has started this one, else Lightning, on one node.
 
     Lightning itself would take any job of Slurm for one that srun has started, and wait for processes that nobody starts.
     """
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
-    several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
-    return SLURMEnvironment(auto_requeue=False) if several else LightningEnvironment()
+    if int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        return SLURMEnvironment(auto_requeue=False)
+    require(compute.nodes == 1, "compute.nodes", compute.nodes, "1 unless srun or torchrun starts it (docs/cluster.md)")
+    return LightningEnvironment()
 
 
 def _gathered(training: Training) -> Decoder:
