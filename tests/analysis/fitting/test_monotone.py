@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.optimize import isotonic_regression
 from statsmodels.stats.multitest import multipletests
 
-from analysis.fitting.monotone import departure, holm, monotone_test
+from analysis.fitting.monotone import departures, holm, monotone_test
 
 
 def test_holm_equals_statsmodels():
@@ -12,8 +13,18 @@ def test_holm_equals_statsmodels():
 
 def test_departure_by_hand():
     # 1, 3, 2 against "never rises": 1, 3, 2 pool to 2, 2, 2 -> 1 + 1 + 0
-    assert departure(np.array([1.0, 3.0, 2.0]), np.ones(3), increasing=False) == pytest.approx(2.0)
-    assert departure(np.array([3.0, 2.0, 2.0]), np.ones(3), increasing=False) == 0.0
+    rows = np.array([[1.0, 3.0, 2.0], [3.0, 2.0, 2.0]])
+    np.testing.assert_allclose(departures(rows, np.ones(3), increasing=False), [2.0, 0.0], atol=1e-15)
+
+
+@pytest.mark.parametrize("increasing", [True, False])
+@pytest.mark.parametrize("size", [1, 2, 9, 26])
+def test_departures_are_those_of_scipys_isotonic_regression(size, increasing):
+    rng = np.random.default_rng(size)
+    rows, weights = rng.standard_normal((200, size)), rng.uniform(0.2, 5.0, size)
+    fitted = np.array([isotonic_regression(row, weights=weights, increasing=increasing).x for row in rows])
+    expected = (weights * (rows - fitted) ** 2).sum(axis=1)
+    np.testing.assert_allclose(departures(rows, weights, increasing=increasing), expected, atol=1e-12)
 
 
 def test_two_means_are_a_one_sided_t_test():
