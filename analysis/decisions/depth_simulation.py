@@ -123,11 +123,10 @@ def _cells(design: Design) -> Iterator[tuple[int, float, int]]:
 
 def _layers(run_id: str, truth: Truth, depth: int, design: Design, rng: np.random.Generator) -> pd.DataFrame:
     x = np.arange(1.0, depth + 1)
-    found = []
+    found: list[tuple[int, str, str, Vector]] = []
 
     def add(step: int, part: str, metric: str, values: Vector, scatter: float) -> None:
-        noisy = values * np.exp(scatter * rng.standard_normal(depth))
-        found.append(pd.DataFrame({"step": step, "layer": x.astype(int), "part": part, "metric": metric, "value": noisy}))
+        found.append((step, part, metric, values * np.exp(scatter * rng.standard_normal(depth))))
 
     for step in STEPS:
         share = step / STEPS[-1]
@@ -138,4 +137,9 @@ def _layers(run_id: str, truth: Truth, depth: int, design: Design, rng: np.rando
     last, without = STEPS[-1], 0.3 * np.exp(-truth.decline * x)
     add(last, "block", "loss_removed_delta_nats_per_token", without, design.delta_scatter)
     add(last, "block", "loss_truncated_delta_nats_per_token", 0.03 * (depth - x + 1), design.scatter)
-    return pd.concat(found, ignore_index=True).assign(run_id=run_id)
+    names = pd.DataFrame([row[:3] for row in found], columns=["step", "part", "metric"])
+    # one table a run: thousands of small ones would take most of a simulation's time
+    layers = names.loc[names.index.repeat(depth)].reset_index(drop=True)
+    layers["layer"] = np.tile(x.astype(int), len(found))
+    layers["value"] = np.concatenate([row[3] for row in found])
+    return layers.assign(run_id=run_id)
