@@ -6,6 +6,7 @@ where a new interpreter takes seconds of imports. A process that has used CUDA m
 
 import ctypes
 import multiprocessing
+import os
 import signal
 import sys
 import traceback
@@ -113,28 +114,30 @@ def one_line(error: BaseException) -> str:
 def _start(work: Callable[[P, Send], None], piece: P) -> tuple[Connection, ForkProcess]:
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(work, piece, sender, receiver))
+    process = context.Process(target=_child, args=(work, piece, sender, receiver, os.getpid()))
     process.start()
     sender.close()
     return receiver, process
 
 
-def _child(work: Callable[[P, Send], None], piece: P, sender: Connection, receiver: Connection) -> None:
+def _child(work: Callable[[P, Send], None], piece: P, sender: Connection, receiver: Connection, parent: int) -> None:
     receiver.close()
     # the parent answers Ctrl-C, by SIGTERM, which must not reach a handler of the parent's
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    _die_with(parent)
     try:
         work(piece, sender.send)
     except Exception as error:
         sender.send(_Ended(one_line(error)))
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Have the kernel end this process when its parent is killed, so that no orphan holds the lock of a run."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it was killed before it could be asked for
+        os._exit(1)
 
 
 def _reap(child: ForkProcess) -> _Ended:

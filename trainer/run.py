@@ -6,6 +6,7 @@ interrupted goes on from its checkpoint.
 """
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -34,6 +35,8 @@ from trainer.text.prepared import PreparedText
 from trainer.training import RunResult, Training, prepare
 
 CHECKPOINT_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def run_in_folder(
     Raises
     ------
     InputError
-        Another process is training this run, its teacher is missing, or the text is too short.
+        Its teacher is missing, or the text is too short.
     """
     planned = PlannedRun(sweep, stage, spec)
     (outcome,) = run_together([planned], runs=runs, text=text, checkpoint_every_s=checkpoint_every_s).values()
@@ -163,12 +166,11 @@ def run_together(
     marks = fingerprint(text)
     outcomes: dict[str, Outcome] = {}
     begun: list[tuple[PlannedRun, Training]] = []
-    started, cpu_started = time.monotonic(), time.process_time()
-    with held_signals() as signals, ExitStack() as locks:
+    with _only_here(planned, runs), held_signals() as signals:
+        started, cpu_started = time.monotonic(), time.process_time()
         for run in planned:
             folder = runs / run.run_id
             try:
-                locks.enter_context(_only_here(run.spec, folder))
                 if is_complete(folder, stage=run.stage, marks=marks):
                     outcomes[run.run_id] = Outcome(json.loads((folder / "summary.json").read_text()))
                     continue
@@ -196,18 +198,20 @@ def run_together(
 
 
 @contextmanager
-def _only_here(spec: RunSpec, folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not is_leader(spec.compute):
+def _only_here(planned: Sequence[PlannedRun], runs: Path) -> Iterator[None]:
+    """Hold the locks of runs, and wait for a process that holds one: it may have outlived the Snakemake that started it."""
+    with ExitStack() as locks:
+        for run in sorted(planned, key=lambda run: run.run_id):  # in one order, so that no two processes wait for each other
+            (runs / run.run_id).mkdir(parents=True, exist_ok=True)
+            if is_leader(run.spec.compute):
+                lock = FileLock(runs / run.run_id / "lock")
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    log.warning("run %s: another process is training it (it holds %s); waiting", run.run_id, lock.lock_file)
+                    lock.acquire()
+                locks.callback(lock.release)
         yield
-        return
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout:
-        raise InputError(
-            f"run {spec.run_id}: another process is training it (it holds {folder / 'lock'}); wait for that process or stop it"
-        ) from None
 
 
 def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, Any]) -> dict[str, Any]:

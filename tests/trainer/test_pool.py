@@ -84,3 +84,10 @@ def test_when_the_parent_stops_its_children_stop_too() -> None:
     for pid in children:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_child_whose_parent_is_gone_before_it_begins_does_nothing(monkeypatch) -> None:
+    monkeypatch.setattr(os, "getppid", lambda: 1)  # init's, as after the death of the parent
+    heard: list[str] = []
+    (failure,) = run_pieces(["a"], work, workers=1, receive=heard.append)
+    assert (failure.reason, heard) == ("its process ended with status 1", [])

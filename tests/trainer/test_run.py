@@ -1,22 +1,26 @@
 import json
 import math
 import multiprocessing
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file
 
+import trainer.run
 from curselab.contract import check_record
 from curselab.errors import InputError
 from trainer.checkpoint import load_trained
 from trainer.losses import text_loss
 from trainer.model_spec import ModelSpec
 from trainer.optimizer import make_optimizer
-from trainer.run import fingerprint, is_complete, run, run_in_folder
-from trainer.spec import ObjectiveSpec, OptimizerSpec, ScheduleSpec, StartSpec, TrainingSpec
+from trainer.probes import Probes
+from trainer.run import fingerprint, is_complete, run, run_in_folder, run_together
+from trainer.spec import ObjectiveSpec, OptimizerSpec, PlannedRun, ScheduleSpec, StartSpec, TrainingSpec
 from trainer.stream import make_stream
 from trainer.text import prepare_text
 from trainer.text.languages import entropy_rates
@@ -176,22 +180,65 @@ def hold(path: str, ready, done) -> None:
         done.wait(60)
 
 
-def test_a_second_process_on_one_run_refuses(spec, text, tmp_path: Path) -> None:
-    chosen = spec()
-    folder = tmp_path / chosen.run_id
-    folder.mkdir()
+def test_a_second_process_on_runs_waits_and_holds_them_in_one_order(spec, text, tmp_path: Path, caplog) -> None:
+    first, last = sorted((PlannedRun("s", "t", spec(seed=seed)) for seed in range(2)), key=lambda run: run.run_id)
+    lock = tmp_path / last.run_id / "lock"
+    lock.parent.mkdir()
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
-    holder = context.Process(target=hold, args=(str(folder / "lock"), ready, done))
+    holder = context.Process(target=hold, args=(str(lock), ready, done))
     holder.start()
-    try:
-        assert ready.wait(60)
-        with pytest.raises(InputError, match=f"run {chosen.run_id}: another process is training it"):
-            run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path, text=text)
-    finally:
+    assert ready.wait(60)
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(run_together, [last, first], runs=tmp_path, text=text)
+        while f"run {last.run_id}: another process is training it (it holds {lock})" not in caplog.text and not second.done():
+            time.sleep(0.01)
+        with pytest.raises(Timeout):  # so a process that wants both cannot hold the other one
+            FileLock(tmp_path / first.run_id / "lock").acquire(timeout=0)
+        assert not (tmp_path / last.run_id / "spec.json").exists()
         done.set()
-        holder.join(60)
-    assert run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path, text=text)["status"] == "ok"
+        outcomes = second.result()
+    holder.join()
+    assert {run_id: outcome.summary["status"] for run_id, outcome in outcomes.items()} == dict.fromkeys(
+        (first.run_id, last.run_id), "ok"
+    )
+
+
+def train_once_told(chosen, runs: Path, text, begun, go) -> None:
+    after_step = Probes.after_step
+
+    def stops(self, step, loss, model):
+        if step == 1:
+            begun.set()
+            go.wait(60)
+        after_step(self, step, loss, model)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Probes, "after_step", stops)
+        run_in_folder(chosen, sweep="s", stage="t", runs=runs, text=text)
+
+
+def test_a_run_that_another_process_trains_is_read_and_not_trained_twice(spec, text, tmp_path: Path, caplog) -> None:
+    chosen = spec(keep_weights=True)
+    context = multiprocessing.get_context("fork")
+    begun, go = context.Event(), context.Event()
+    child = context.Process(target=train_once_told, args=(chosen, tmp_path, text, begun, go))
+    child.start()
+    assert begun.wait(60)
+    with ThreadPoolExecutor(1) as threads, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.run, "fit", trains_nothing)
+        second = threads.submit(run_in_folder, chosen, sweep="s", stage="t", runs=tmp_path, text=text)
+        while "another process is training it" not in caplog.text and not second.done():
+            time.sleep(0.01)
+        go.set()
+        summary = second.result()
+    child.join()
+    assert child.exitcode == 0
+    assert summary == json.loads((tmp_path / chosen.run_id / "summary.json").read_text())
+
+
+def trains_nothing(trainings: list) -> None:
+    assert trainings == []
 
 
 def test_training_approaches_the_entropy_of_a_known_language_and_never_beats_it(tmp_path: Path, spec) -> None:
