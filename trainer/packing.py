@@ -37,15 +37,15 @@ def pack(lengths: Iterable[int], capacity: int) -> list[list[int]]:
 
     Notes
     -----
-    Items shrink, so a bin that is too full for one of them can be set aside until they are short enough for what it has left.
-    Open bins lie in a heap of residuals, the fullest on top, and bins set aside in another, the emptiest on top; every item
-    moves one bin from one heap to the other at most, whatever the capacity.
+    Items shrink, so a bin that was filled with one length is set aside until they are short enough for what it has left. Open
+    bins lie in a heap of residuals, the fullest on top, and bins set aside in another, the emptiest on top; every item moves
+    one bin from one heap to the other at most, whatever the capacity.
     """
     sizes, capacity = _lengths(lengths), _capacity(capacity)
     bins: list[list[int]] = []
     held: dict[int, list[int]] = {}  # bins by residual
     fitting: list[int] = []  # residuals of at least the length at hand, a heap
-    waiting: list[int] = []  # shorter ones negated, a heap
+    waiting: list[int] = []  # those set aside, negated, a heap
     for numbers in _by_length(sizes):
         length, first = sizes[numbers[0]], 0
         while waiting and -waiting[0] >= length:
@@ -70,10 +70,7 @@ def pack(lengths: Iterable[int], capacity: int) -> list[list[int]]:
                 held[residual].append(number)
                 continue
             held[residual] = [number]
-            if residual >= length:
-                heapq.heappush(fitting, residual)
-            else:
-                heapq.heappush(waiting, -residual)
+            heapq.heappush(waiting, -residual)
     return bins
 
 
