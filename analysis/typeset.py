@@ -1,13 +1,14 @@
-"""Numbers and tables as text: one table as LaTeX (booktabs), Markdown or CSV.
+"""Numbers and tables as text: one table as LaTeX (booktabs), Markdown, CSV or HTML.
 
 The cells of a table are text with mathematics between dollars, which Markdown keeps, LaTeX keeps with the rest escaped, and
-CSV gets as plain text.
+CSV and HTML get as plain text.
 """
 
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 
 import pandas as pd
 
@@ -36,7 +37,7 @@ class Table:
         Parameters
         ----------
         ending : str
-            ``.tex``, ``.md`` or ``.csv``, where the note is a last column in the first row.
+            ``.tex``, ``.md``, ``.html`` or ``.csv``, where the note is a last column in the first row.
 
         Raises
         ------
@@ -94,7 +95,12 @@ def _csv(table: Table) -> str:
     return cells.assign(Note=note).to_csv(index=False, lineterminator="\n")
 
 
-_FORMATS: dict[str, Callable[[Table], str]] = {".tex": _latex, ".md": _markdown, ".csv": _csv}
+def _html(table: Table) -> str:
+    cells = table.cells.map(plain).rename(columns=plain)
+    return f"{cells.to_html(index=False, border=0)}\n<p>{escape(plain(table.note))}</p>\n"
+
+
+_FORMATS: dict[str, Callable[[Table], str]] = {".tex": _latex, ".md": _markdown, ".csv": _csv, ".html": _html}
 
 
 def _escape(text: str) -> str:

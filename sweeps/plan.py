@@ -182,6 +182,22 @@ def load_plan(config: Path) -> Plan:
     return Plan(config, content["grid"], content["shards"], tuple(runs), problems, benches, left_out)
 
 
+def configuration(config: Path, name: str) -> dict[str, Any]:
+    """Return what a grid's file says of a sweep, a problem or a bench, and its text.
+
+    Raises
+    ------
+    InputError
+        The grid does not name it.
+    """
+    content = read_yaml(config)
+    _validate(content, config)
+    axes = {name: axes for kind in ("sweeps", "problems", "benches") for name, axes in content.get(kind, {}).items()}
+    if name not in axes:
+        raise InputError(f"law {name!r}: not in {config} (allowed: {', '.join(axes)})")
+    return {key: content[key] for key in ("grid", "text") if key in content} | {name: axes[name]}
+
+
 def _missing_folders(runs: Iterable[PlannedRun]) -> set[str]:
     """Folders of text that are not there."""
     return {path for text in {run.spec.text for run in runs} for path in _folders(text) if not Path(path).is_dir()}

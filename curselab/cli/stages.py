@@ -224,12 +224,32 @@ def overview(
 @app.command(rich_help_panel=PANEL)
 def table(
     fit: FitFile,
-    out: Annotated[Path, typer.Option(help="File to write: .tex, .md or .csv.")],
+    out: Annotated[Path, typer.Option(help="File to write: .tex, .md, .csv or .html.")],
 ) -> None:
-    """Write a law's table from its fit, as LaTeX, Markdown or CSV.
+    """Write a law's table from its fit, as LaTeX, Markdown, CSV or HTML.
 
     Example: `curselab table results/fits/scaling.json --out scaling.tex`
     """
     from analysis.tables import write_table
 
     write_table(fit, out)
+
+
+@app.command(rich_help_panel=PANEL)
+def record(
+    law: str,
+    config: Config,
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    caption: Annotated[str, typer.Option(help="Caption of the figure.")] = "",
+    results: Results = Path("results"),
+) -> None:
+    """Write all there is about a law as one HTML page: figure, table, record of the fit, configuration, provenance.
+
+    They are read from RESULTS/fits/LAW.json, RESULTS/figures/LAW.png and RESULTS/tables/LAW.
+
+    Example: `curselab record scaling --config config/smoke.yaml --out scaling.html`
+    """
+    from analysis.record import write_record
+    from sweeps.plan import configuration
+
+    write_record(law, results, configuration(config, law), caption, out)

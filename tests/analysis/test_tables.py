@@ -62,7 +62,7 @@ def test_schemes_have_their_verdicts_at_the_largest_depth():
 def test_a_table_is_written_from_a_fit_file(tmp_path):
     check_frame("runs", scaling_runs(noise=0.01), where="x").to_csv(tmp_path / "runs.csv", index=False)
     result = fit_file("scaling", tmp_path / "runs.csv", tmp_path / "fit.json")
-    for ending in (".tex", ".md", ".csv"):
+    for ending in (".tex", ".md", ".csv", ".html"):
         write_table(tmp_path / "fit.json", tmp_path / f"table{ending}")
         assert (tmp_path / f"table{ending}").read_text() == render(result, ending)
     estimates = pd.read_csv(tmp_path / "table.csv").set_index("Parameter")["Estimate (s.e.)"]

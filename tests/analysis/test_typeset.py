@@ -1,6 +1,7 @@
 import csv
 import io
 import re
+from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
@@ -86,6 +87,34 @@ def test_csv_is_plain_text_with_the_note_in_its_first_row():
     assert rows[2] == ["1.00e5", "", ""]
 
 
+class Cells(HTMLParser):
+    """Rows of a table, and the words after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.words = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        if self.lasttag in ("th", "td") and data.strip():
+            self.rows[-1][-1] += data
+        elif self.lasttag == "p":
+            self.words += data
+
+
+def test_html_has_the_cells_of_csv_and_the_note_below():
+    heading, first, second = csv.reader(io.StringIO(TABLE.render(".csv")))
+    page = Cells()
+    page.feed(TABLE.render(".html"))
+    assert page.rows == [heading[:2], first[:2], [second[0], "--"]]
+    assert page.words.strip() == first[2]
+
+
 def test_another_ending_is_refused():
-    with pytest.raises(InputError, match=r"'.docx' was asked for \(allowed: .tex, .md, .csv\)"):
+    with pytest.raises(InputError, match=r"'.docx' was asked for \(allowed: .tex, .md, .csv, .html\)"):
         TABLE.render(".docx")

@@ -4,6 +4,7 @@ from pathlib import Path
 from analysis.fit import read_fit
 from sweeps.plan import load_plan
 from tests.analysis.factories import scaling_runs
+from tests.analysis.test_record import put_results
 from tests.curselab.cli.asking import GRID, refused
 
 
@@ -25,7 +26,7 @@ def test_a_bench_gives_its_table_and_nothing_for_a_name_that_the_grid_lacks(comm
     (tmp_path / "grid.yaml").write_text(GRID + f"benches:\n  prepacking: {{{axes}}}\n")
     assert command("bench", "prepacking", "--config", "grid.yaml", "--out", "times").returncode == 0
     rows = (tmp_path / "times" / "runs.csv").read_text().splitlines()
-    assert [row.split(",")[:4] for row in rows[1:]] == [["w64", "uniform", "3", "0"]] * 7
+    assert [row.split(",")[:4] for row in rows[1:]] == [["w64", "uniform", "3", "0"]] * 8
     assert "prepacking" in command("sweep", "list").stdout
     refused(command("bench", "maze", "--config", "grid.yaml", "--out", "x"), "'maze'", "grid.yaml", "prepacking")
     assert not (tmp_path / "x").exists()
@@ -83,6 +84,18 @@ def test_a_fit_of_the_workflow_is_drawn_and_laid_out(ask, tmp_path: Path) -> Non
     )
     refused(ask("table", "runs.csv", "--out", "x.tex"), "runs.csv", "not a fit file")
     assert not (tmp_path / "x.tex").exists()
+
+
+def test_all_there_is_about_a_law_is_one_page(ask, tmp_path: Path) -> None:
+    results = put_results(tmp_path)
+    words = ("--config", "grid.yaml", "--out", "page.html")
+    assert ask("record", "scaling", *words, "--caption", "Loss by size.").returncode == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "Loss by size." in page
+    assert "training.tokens: [4096, 8192]" in page  # as in the grid
+    refused(ask("record", "depth", *words), "'depth'", "grid.yaml", "allowed: scaling")
+    (results / "figures" / "scaling.png").unlink()
+    refused(ask("record", "scaling", *words), "results/figures/scaling.png")
 
 
 def test_the_fits_of_a_folder_are_drawn_on_one_page(ask, tmp_path: Path) -> None:
