@@ -34,7 +34,7 @@ class Checkout:
     def __init__(self, root: Path, folder: Path) -> None:
         for room in ROOMS:
             shutil.copytree(root / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "results" / "published").mkdir(parents=True)
+        shutil.copytree(root / "results" / "published", folder / "results" / "published")
         shutil.copy(root / "results" / "contract.yaml", folder / "results")
         shutil.copy(root / "Snakefile", folder)
         self.folder = folder
