@@ -3,7 +3,7 @@ PYTHON ?= python3
 CONFIG ?= config/default.yaml
 BIN := .venv/bin
 
-.PHONY: help results full test lint report docs clean
+.PHONY: help results full test lint report docs browser clean
 
 help:
 	@echo "make results               all laws of the default grid: runs, fits, figures and tables under results/"
@@ -12,6 +12,7 @@ help:
 	@echo "make report                results/report.html: one offline file with every figure and table"
 	@echo "make test                  linters, types, architecture and tests"
 	@echo "make docs                  the manual as a web site under site/"
+	@echo "make browser               that site and the report in headless Chromium, and the pictures of both in docs/images/"
 	@echo "make clean                 remove generated results"
 
 # made again when the requirements change
@@ -45,5 +46,10 @@ docs: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/mkdocs build --strict
 
+# from Debian: apt-get install chromium
+browser: docs report
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -m slow tests/test_browser.py
+
 clean:
-	rm -rf results/text results/runs results/shards results/logs results/tables results/fits results/figures results/report.html
+	rm -rf results/text results/runs results/shards results/logs results/tables results/fits results/figures results/records results/report.html

@@ -44,7 +44,7 @@ Reader = Iterator[None]
 
 LEFT_OUT = {
     ("docs/laws/stability_gap.md", "old text, all: learning rate (smooth, AICc margin 153.1, 3 seeds)"): "a pilot's log",
-    ("docs/tutorials/own_table.md", "pip install -c constraints.txt -e ."): "the tests run where this was done",
+    ("docs/tutorials/own_table.md", "python3 -m venv .venv && . .venv/bin/activate"): "the tests run where this was done",
 }
 """Blocks that are not run, by their first line, and why."""
 ELSEWHERE = {"docs/tutorials/regenerate.md": "tests/workflow/test_workflow.py, on its tiny grid"}
