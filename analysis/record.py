@@ -1,6 +1,7 @@
 """The record of a fit as one HTML page that needs no other file: what was found, how it was asked, and what it rests on."""
 
 import base64
+import json
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML
 
 from analysis.fit import read_fit
 from analysis.tables import lay_out
-from curselab.files import read_json, write_text
+from curselab.files import write_text
 
 _PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 _OF_ONE_RUN = ["run_id", "teacher_width", "seed", "wall_s", "cpu_s"]
@@ -43,7 +44,7 @@ def write_record(law: str, results: Path, configuration: Mapping[str, Any], capt
     """
     path = results / "fits" / f"{law}.json"
     fit = read_fit(path)
-    content = read_json(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
     made_by = pd.read_csv(results / "tables" / law / "provenance.csv", dtype=str).drop(columns=_OF_ONE_RUN, errors="ignore")
     page = _PAGES.get_template("record.html.jinja").render(
         law=law,

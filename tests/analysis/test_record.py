@@ -1,4 +1,5 @@
 import base64
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -11,7 +12,7 @@ from analysis.tables import lay_out
 from analysis.typeset import plain
 from curselab.contract import check_frame
 from curselab.errors import InputError
-from curselab.files import read_json, write_bytes, write_text
+from curselab.files import write_bytes, write_text
 from tests.analysis.factories import learning_rate_runs, scaling_runs
 
 PICTURE = b"\x89PNG of a law"
@@ -35,7 +36,8 @@ def test_the_page_has_figure_table_record_configuration_and_provenance(tmp_path:
     results, out = put_results(tmp_path, law), tmp_path / "page.html"
     write_record(law, results, {"grid": "tiny", law: {"run": {"seed": [0, 1]}}}, "Loss <b>& size</b>.", out)
     page = out.read_text()
-    fit, content = read_fit(results / "fits" / f"{law}.json"), read_json(results / "fits" / f"{law}.json")
+    path = results / "fits" / f"{law}.json"
+    fit, content = read_fit(path), json.loads(path.read_text())
     table, seen = lay_out(fit), unescape(page)
     cells = [plain(cell) for row in table.cells.to_numpy() for cell in row]
     rests_on = [*content["inputs"].values(), *content["versions"].values()]
