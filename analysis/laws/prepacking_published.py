@@ -29,7 +29,7 @@ from trainer.prompt_lengths import DATA_SETS
 
 PUBLISHED = CONTRACT.parent / "published" / "prepacking.csv"
 
-_NAMES = {
+NAMES = {
     "Wiki256": "wiki256",
     "Wiki512": "wiki512",
     "MMLU": "mmlu",
@@ -137,7 +137,7 @@ def compare_data_sets(*, draws: int = 200, seed: int = 0) -> pd.DataFrame:
     found = []
     for number, (dataset, part) in enumerate(rows.groupby("dataset")):
         normal = {k: np.random.default_rng([seed, number, k]).standard_normal((draws, k)) for k in sorted(set(part["batch"]))}
-        median, sigma = DATA_SETS[_NAMES[str(dataset)]]
+        median, sigma = DATA_SETS[NAMES[str(dataset)]]
         at_16 = float(part.loc[part["batch"] == 16, "value"].mean())
         spread = _spread_for(at_16, law, normal[16])
         for row in part.to_dict("records"):

@@ -199,14 +199,20 @@ def compare(
         list[str] | None, typer.Option(help="A rival form of the loss, for the runs of one fit; repeatable.")
     ] = None,
     by: Annotated[str, typer.Option(help="Scale from which to which rivals predict: compute, params or tokens.")] = "compute",
+    published: Annotated[bool, typer.Option("--published", help="Put published numbers beside those of one fit.")] = False,
+    runs: Annotated[Path | None, typer.Option(help="With --published: table of times, of a fit of prepacking.")] = None,
+    out: Annotated[Path | None, typer.Option(help="With --published: file to write, .tex, .md, .csv or .html.")] = None,
     form: Form = Format.TEXT,
 ) -> None:
     """Put fits of one law side by side, or hold rival forms of the loss against the runs of one fit.
 
     Rivals are ranked by how they predict larger runs from smaller ones. Two fits of the loss to runs at the same settings are
-    also compared in pairs at their largest run, where what both share cancels.
+    also compared in pairs at their largest run, where what both share cancels. With --published one fit stands beside what
+    is published of the same quantities.
 
     Example: `curselab compare fit.json --law kaplan --law outer`
+
+    Example: `curselab compare results/fits/depth.json --published --out published.md`
     """
     from analysis.decisions.compare import compare_laws
     from analysis.decisions.side_by_side import BRIEF, side_by_side
@@ -214,6 +220,9 @@ def compare(
     from curselab.cli.terminal import records, show
 
     read = {str(path): read_fit(path) for path in fits}
+    if published:
+        _beside_published(read, runs, out, form)
+        return
     if law:
         only = _only_loss(read)
         table = compare_laws(only, list(dict.fromkeys((only.form.name, *law))), by=by)
@@ -227,6 +236,24 @@ def compare(
     show(records(table), form)
     if not law and kind == "scaling" and len(read) == 2 and form is Format.TEXT:
         typer.echo(_paired(*read.values()))
+
+
+def _beside_published(read: dict[str, Any], runs: Path | None, out: Path | None, form: Form) -> None:
+    from analysis.beside_published import beside_published
+    from analysis.fit import read_table
+    from curselab.cli.terminal import records, show
+    from curselab.files import write_text
+
+    if len(read) != 1:
+        raise InputError(f"compare: --published takes one fit, {len(read)} were given")
+    (fit,) = read.values()
+    table = beside_published(fit, None if runs is None else read_table(fit.law, runs))
+    if out is not None:
+        write_text(out, table.render(out.suffix))
+        return
+    show(records(table.cells), form)
+    if form is Format.TEXT:
+        typer.echo(table.note)
 
 
 def _only_loss(read: dict[str, Any]) -> Any:

@@ -107,6 +107,16 @@ def test_fits_are_compared_side_by_side_and_in_pairs(ask, fit_file) -> None:
     refused(ask("compare", "a.json", "nowhere.json"), "nowhere.json", "no such file")
 
 
+def test_published_numbers_stand_beside_a_fit(ask, fit_file, grid: Path) -> None:
+    fit_file("a.json", seed=0)
+    found = rows(ask("compare", "a.json", "--published", "--format", "json"))
+    assert {row["Quantity"] for row in found} == {"E", "A", "B", "alpha", "beta"}
+    assert ask("compare", "a.json", "--published", "--out", "beside.md").returncode == 0
+    assert (grid.parent / "beside.md").read_text().count("not comparable: hangs on text and tokenizer") == 3 * len(found) / 5
+    refused(ask("compare", "a.json", "a.json", "b.json", "--published"), "b.json", "no such file")
+    refused(ask("compare", "a.json", "--published", "--out", "beside.doc"), "'.doc'", ".tex, .md")
+
+
 def test_rival_forms_are_held_against_the_form_of_the_fit(ask, fit_file, monkeypatch: pytest.MonkeyPatch) -> None:
     fit_file("fit.json")
     refused(ask("compare", "fit.json", "--law", "power"), "power", "compute")
