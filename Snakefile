@@ -19,6 +19,7 @@ include: "workflow/rules/bench.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/figure.smk"
 include: "workflow/rules/table.smk"
+include: "workflow/rules/published.smk"
 
 
 # on a cluster too, these seconds are spent where Snakemake runs
@@ -27,6 +28,7 @@ localrules:
     collect,
     figure,
     overview,
+    published,
     table,
 
 
