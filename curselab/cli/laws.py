@@ -208,11 +208,9 @@ def compare(
 
     Rivals are ranked by how they predict larger runs from smaller ones. Two fits of the loss to runs at the same settings are
     also compared in pairs at their largest run, where what both share cancels. With --published one fit stands beside what
-    is published of the same quantities.
+    is published of the same quantities: `curselab compare results/fits/depth.json --published --out published.md`.
 
     Example: `curselab compare fit.json --law kaplan --law outer`
-
-    Example: `curselab compare results/fits/depth.json --published --out published.md`
     """
     from analysis.decisions.compare import compare_laws
     from analysis.decisions.side_by_side import BRIEF, side_by_side
