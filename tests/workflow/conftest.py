@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -45,13 +46,15 @@ class Checkout:
     def grid(self, name: str, content: str) -> None:
         (self.folder / name).write_text(content)
 
-    def start(self, *words: str, config: str = "config/tiny.yaml") -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, config: str = "config/tiny.yaml", output: int | IO[str] = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """Start Snakemake in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *words, "--configfile", config],
             cwd=self.folder,
             env=self.environment,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
