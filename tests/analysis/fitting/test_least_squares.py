@@ -15,6 +15,17 @@ def test_the_objective_is_huber_s():
     assert best.convergence.starts_at_optimum == 2
 
 
+def test_the_better_of_two_basins_is_kept():
+    """(b^2 - 1)^2 + 0.09 (b - 1)^2 is zero at 1 and has another minimum between -1 and -0.9."""
+
+    def residual(b):
+        return np.array([b[0] ** 2 - 1, 0.3 * (b[0] - 1)])
+
+    best = multistart(residual, lambda b: np.array([[2 * b[0]], [0.3]]), [[-1.5], [1.5], [2.0]])
+    np.testing.assert_allclose(best.theta, [1.0], rtol=1e-8)
+    assert (best.convergence.starts_at_optimum, best.convergence.starts) == (2, 3)
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_the_unit_of_the_residual_does_not_matter(scale):
     x = np.linspace(0, 2, 30)

@@ -232,6 +232,7 @@ def test_a_loss_that_rises_with_size_is_no_optimum_inside_the_bounds():
         ({"y": np.zeros((2, 12)), "weights": np.ones((3, 12))}, "1 or 3"),
         ({"fixed": {5: 0.0}}, "0 to 4"),
         ({"fixed": {0: np.nan}}, "finite"),
+        ({"fixed": {3: 0.3, 4: 0.4}, "ties": [(3, 4)]}, "one finite value"),
         ({"ties": [(0, 4)]}, "two scales"),
         ({"bounds": {3: (1.0, 1.0)}}, "a range"),
         ({"bounds": {0: (1.0, 2.0)}}, "exponents, and a constant term"),
