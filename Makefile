@@ -3,7 +3,7 @@ PYTHON ?= python3
 CONFIG ?= config/default.yaml
 BIN := .venv/bin
 
-.PHONY: help results full test lint report docs browser clean
+.PHONY: help results full test lint report evidence docs browser clean
 
 help:
 	@echo "make results               all laws of the default grid: runs, fits, figures and tables under results/"
@@ -11,6 +11,7 @@ help:
 	@echo "make full LAW=depth        one law of the full grid (hours, resumable)"
 	@echo "make report                results/report.html: one offline file with every figure and table"
 	@echo "make test                  linters, types, architecture and tests"
+	@echo "make evidence              docs/evidence.md: what was measured of the claims that all results rest on (minutes)"
 	@echo "make docs                  the manual as a web site under site/"
 	@echo "make browser               that site and the report in headless Chromium, and the pictures of both in docs/images/"
 	@echo "make clean                 remove generated results"
@@ -41,6 +42,9 @@ lint: .venv/.installed
 # one single-threaded process a core
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal
+
+evidence: .venv/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.evidence
 
 docs: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
