@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from curselab.contract import check_frame, check_record, completed, table
 from curselab.errors import InputError
 from curselab.files import write_text, write_with
+from curselab.integrity import require_intact
 
 _FACTS = "git_revision git_dirty code_sha256 text_sha256 python torch lightning numpy device threads wall_s cpu_s"
 _PROVENANCE = tuple(_FACTS.split())
@@ -69,6 +70,8 @@ def collect_complete(runs: Path) -> Tables:
 
 
 def _gather(folders: Sequence[Path]) -> Tables:
+    for folder in folders:
+        require_intact(folder)
     summaries = [_summary(folder) for folder in folders]
     metrics = [_measured(folder, "metrics") for folder in folders]
     layers = [_measured(folder, "layers") for folder in folders if (folder / "layers.parquet").exists()]

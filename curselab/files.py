@@ -49,7 +49,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON, whole or not at all; infinities and NaN are refused, since JSON has none."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """What ``write_json`` writes."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def write_folder(path: Path, fill: Callable[[Path], object]) -> None:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import safetensors.torch
 import torch
@@ -15,6 +16,7 @@ from safetensors import SafetensorError
 
 from curselab.errors import InputError
 from curselab.files import write_with
+from curselab.integrity import sha256_of
 from trainer.model import Decoder
 from trainer.model_spec import ModelSpec
 from trainer.signals import HeldSignals
@@ -22,6 +24,7 @@ from trainer.spec import RunSpec
 from trainer.strict import from_mapping
 
 MOMENTS = "optimizer.safetensors"
+SEAL = 64  # hex digits of a sha256
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +85,32 @@ class Checkpoints:
 
 
 def save_state(write: Callable[[Path], object], path: Path) -> None:
-    """Let ``write`` leave a training state at ``path``, whole or not at all."""
-    _write(path, write)
+    """Let ``write`` leave a training state at ``path``, whole or not at all; it is sealed."""
+
+    def sealed(temporary: Path) -> None:
+        write(temporary)
+        seal(temporary)
+
+    _write(path, sealed)
+
+
+def seal(path: Path) -> None:
+    """Give a zip archive, such as torch writes, the sha256 of its bytes as its comment.
+
+    Its own checksums do not cover its directory, where one wrong bit has torch read whatever is in memory for a tensor.
+    """
+    with path.open("r+b") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write(SEAL.to_bytes(2, "little"))  # how long the comment is
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(digest.encode())
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a file ends with the sha256 of the bytes before."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole, memoryview(whole) as content:
+        return content[-SEAL:] == hashlib.sha256(content[:-SEAL]).hexdigest().encode()
 
 
 def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:
@@ -138,12 +165,6 @@ def load_moments(folder: Path) -> dict[int, Any]:
     return moments
 
 
-def sha256_of(path: Path) -> str:
-    """Sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
     """Return a training state that a run can go on from, or None.
 
@@ -158,11 +179,10 @@ def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        damaged = ZipFile(path).testzip()  # torch reads past a wrong checksum
-        if damaged is not None:
-            raise BadZipFile(f"wrong checksum of {damaged}")
+        if not is_sealed(path):
+            raise ValueError("wrong checksum")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a truncated zip, a broken header, a wrong checksum: all mean the same
+    except Exception as error:  # whatever torch makes of a file that is none of its own
         log.warning(
             "%s: damaged checkpoint (%s); the run goes on from an earlier one or its beginning", path, _first_line(error)
         )

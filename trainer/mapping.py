@@ -198,13 +198,15 @@ def _trained(spec: MappingSpec, cell: Cell, code: str) -> dict[str, Any]:
     rows = train_cell(spec, cell)
     costs = {"wall_s": round(time.monotonic() - started, 3), "cpu_s": round(time.process_time() - cpu_started, 3)}
     facts = {**git_state(), "code_sha256": code, **versions(), "device": "cpu", "threads": torch.get_num_threads()}
-    return {"rows": rows, "provenance": {**asdict(cell), **facts, **costs}}
+    return {"rows": rows, "rows_hash": short_hash(rows), "provenance": {**asdict(cell), **facts, **costs}}
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        kept: dict[str, Any] = json.loads(file.read_bytes())
+        if kept["rows_hash"] != short_hash(kept["rows"]):
+            raise ValueError("wrong hash")
+    except (ValueError, KeyError, TypeError):
         raise InputError(f"{file}: damaged; delete it and start again") from None
     return kept
 

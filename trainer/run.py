@@ -5,6 +5,7 @@ A run's folder holds ``spec.json``, ``metrics.parquet``, perhaps ``layers.parque
 interrupted goes on from its checkpoint.
 """
 
+import hashlib
 import json
 import logging
 import time
@@ -18,9 +19,10 @@ from filelock import FileLock, Timeout
 
 from curselab.contract import check_record
 from curselab.errors import InputError
-from curselab.files import write_json
+from curselab.files import as_json, write_json, write_text
+from curselab.integrity import digests, require_intact, sha256_of
 from trainer.backends import backend, fit
-from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights, sha256_of
+from trainer.checkpoint import MOMENTS, Checkpoints, save_moments, save_weights
 from trainer.devices import is_leader
 from trainer.model import Decoder
 from trainer.model_spec import ModelSpec
@@ -77,6 +79,7 @@ def warm_up(specs: Sequence[RunSpec], texts: Iterable[PreparedText]) -> None:
 def is_complete(folder: Path, *, stage: str, marks: dict[str, str]) -> bool:
     """Tell whether a run folder holds a finished run of this code on this text; a damaged one does not."""
     try:
+        require_intact(folder)
         summary = json.loads((folder / "summary.json").read_text())
         provenance = json.loads((folder / "provenance.json").read_text())
     except (OSError, ValueError):
@@ -176,6 +179,8 @@ def run_together(
                     continue
                 if is_leader(run.spec.compute):
                     (folder / "summary.json").unlink(missing_ok=True)
+                    for half in folder.glob(".*"):  # of a process that was killed as it wrote; the lock is ours
+                        half.unlink()
                     write_json(folder / "spec.json", to_mapping(run.spec))
                 checkpoints = Checkpoints(
                     folder / "checkpoint.ckpt", every_s=checkpoint_every_s, fingerprint=marks, signals=signals
@@ -229,6 +234,7 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
     if training.probes.layers is not None:
         write_rows(folder / "layers.parquet", "layers", result.layers)
     check_record("runs", result.summary)
+    summary = as_json(result.summary)
     provenance = {
         "run_id": spec.run_id,
         **git_state(),
@@ -240,10 +246,11 @@ def _leave(run: PlannedRun, training: Training, folder: Path, marks: dict[str, A
         "resumed_at_step": result.resumed_at_step,
         "weights_sha256": sha256_of(weights) if weights.exists() else None,
         "optimizer_sha256": sha256_of(moments) if moments.exists() else None,
+        "sha256": {**digests(folder), "summary.json": hashlib.sha256(summary.encode()).hexdigest()},
         **marks,
     }
     write_json(folder / "provenance.json", provenance)
-    write_json(folder / "summary.json", result.summary)
+    write_text(folder / "summary.json", summary)
     if training.checkpoints is not None:
         training.checkpoints.remove()
     return result.summary

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from curselab.contract import table
 from curselab.errors import InputError
+from curselab.integrity import require_intact
 from trainer.checkpoint import Checkpoints, load_moments, load_trained, resumable
 from trainer.evaluation import ALL, Validation
 from trainer.gradient_probe import GradientProbe
@@ -195,6 +196,7 @@ def load_finished(spec: RunSpec, role: str, run_id: str, runs: Path) -> Finished
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError):
         raise InputError(f"run {spec.run_id}: its {role} {run_id} is not trained ({folder})") from None
+    require_intact(folder)
     if summary["status"] != "ok":
         found = RunSpec.from_mapping(json.loads((folder / "spec.json").read_text()), where=str(folder / "spec.json"))
         return Finished(found, summary, None)

@@ -6,6 +6,7 @@ import pytest
 
 from analysis.collect import collect, collect_complete, read_runs, write_tables
 from curselab.errors import InputError
+from curselab.integrity import digests
 from tests.analysis.factories import record
 
 FACTS = {"git": {"revision": "abc", "dirty": False}, "packages": {"torch": "2.10", "numpy": "2.4"}, "wall_s": 1.5, "seed": 3}
@@ -108,6 +109,19 @@ def test_a_damaged_run_is_refused_with_its_file(finished, damage, message):
         collect(shards, runs)
     assert "000000000001" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["metrics.parquet", "summary.json"])
+def test_a_run_with_a_turned_bit_is_refused(finished, name):
+    shards, runs = finished
+    folder = runs / "000000000001"
+    _edit(folder / "provenance.json", sha256=digests(folder))
+    collect(shards, runs)
+    content = bytearray((folder / name).read_bytes())
+    content[content.index(b"loss_nats") - 5] ^= 0x10
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name}: missing, damaged or cut short; 'snakemake --forcerun train'"):
+        collect(shards, runs)
 
 
 def test_a_run_in_two_shards_is_refused(finished):

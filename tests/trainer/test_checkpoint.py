@@ -11,16 +11,19 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from hypothesis import given, strategies
 
+from analysis.collect import collect_complete
 from curselab.errors import InputError
-from trainer.checkpoint import Checkpoints, load_trained, save_weights
+from trainer.checkpoint import Checkpoints, load_trained, resumable, save_state, save_weights
 from trainer.model import Decoder
 from trainer.model_spec import ModelSpec
 from trainer.probes import Probes
 from trainer.run import run_in_folder
-from trainer.spec import DomainShare, EvaluationSpec, RunSpec, ScheduleSpec, TrainingSpec
+from trainer.spec import DomainShare, EvaluationSpec, OptimizerSpec, RunSpec, ScheduleSpec, TrainingSpec
 from trainer.text import PreparedText, prepare_text
 from trainer.text_spec import LanguagesText, TextSpec
 
@@ -144,7 +147,7 @@ def killed(*arguments, number: int = signal.SIGKILL, every_s: float = 0.0) -> No
 def assert_same_files(first: Path, second: Path) -> None:
     for name in ("weights.safetensors", "metrics.parquet", "summary.json", "optimizer.safetensors"):
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
-    assert not list(first.glob("checkpoint*"))
+    assert not [*first.glob("checkpoint*"), *first.glob(".*")]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -161,6 +164,22 @@ def test_runs_killed_at_random_steps_end_with_the_same_bits(hard, corpora, tmp_p
     resumed = json.loads((folder / "provenance.json").read_text())["resumed_at_step"]
     assert resumed == step - 1 if step > 1 else resumed is None
     assert_same_files(folder, tmp_path / "whole" / chosen.run_id)
+
+
+@pytest.mark.parametrize("backend", ["lockstep", "lightning"])
+def test_a_run_killed_as_it_diverges_is_in_the_table_as_one_that_was_left_alone(
+    hard, corpora, tmp_path: Path, backend: str
+) -> None:
+    wild = replace(hard(backend, 0), optimizer=OptimizerSpec(learning_rate=1e30, grad_clip=0.0))
+    whole = train(wild, tmp_path / "whole", corpora, every_s=1e9)
+    killed(wild, tmp_path / "broken", corpora, whole["diverged_step"], "update")
+    assert train(wild, tmp_path / "broken", corpora) == whole
+    tables = [collect_complete(tmp_path / runs) for runs in ("broken", "whole")]
+    (row,) = tables[0].runs.to_dict("records")
+    assert (row["status"], row["diverged_step"]) == ("diverged", whole["diverged_step"])
+    assert np.isnan(row["loss_nats_per_token"])
+    pd.testing.assert_frame_equal(tables[0].runs, tables[1].runs)
+    pd.testing.assert_frame_equal(tables[0].metrics, tables[1].metrics)
 
 
 @pytest.mark.parametrize("backend", ["lockstep", "lightning"])
@@ -205,6 +224,47 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert_same_files(folder, tmp_path / "whole" / chosen.run_id)
 
 
+MARKS = {"code_sha256": "0" * 64, "state_of": "a run"}
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    """A checkpoint as the trainer writes it, whose content may be replaced, and that content."""
+    path, model = tmp_path_factory.mktemp("state") / "checkpoint.ckpt", Decoder(SPEC, 256, seed=0)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.zeros(1, 4, dtype=torch.int64)).sum().backward()
+    optimizer.step()
+    whole = {"fingerprint": MARKS, "global_step": 7, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    save_state(lambda temporary: torch.save(whole, temporary), path)
+    return path, path.read_bytes()
+
+
+def same_state(first: object, second: object) -> bool:
+    """Tell whether two states are equal to the last bit."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first, second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(same_state(value, second[key]) for key, value in first.items())
+    return first == second
+
+
+@given(data=strategies.data())
+def test_a_checkpoint_with_a_turned_bit_or_cut_short_is_the_same_or_none(state, data: strategies.DataObject) -> None:
+    path, whole = state
+    path.write_bytes(whole)
+    expected = resumable(path, MARKS)
+    assert expected is not None
+    at = data.draw(strategies.integers(0, 8 * len(whole) - 1), label="bit")
+    if data.draw(strategies.booleans(), label="cut"):
+        damaged = whole[: at // 8]
+    else:
+        damaged = whole[: at // 8] + bytes([whole[at // 8] ^ 1 << at % 8]) + whole[at // 8 + 1 :]
+    path.write_bytes(damaged)
+    found = resumable(path, MARKS)
+    assert found is None or same_state(found, expected)
+    assert path.exists() == (found is not None)
+
+
 def test_a_checkpoint_of_another_run_is_not_resumed(hard, corpora, tmp_path: Path, caplog) -> None:
     one, other = hard("lockstep", 0), hard("lockstep", 1)
     killed(one, tmp_path, corpora, 7, "update")
@@ -221,5 +281,5 @@ def test_checkpoints_are_due_by_the_clock(tmp_path: Path) -> None:
     for content, seconds in (("first", 59.9), ("second", 60.0), ("third", 60.0)):
         now[0] += seconds
         if checkpoints.due():
-            checkpoints.save(lambda path, content=content: path.write_text(content))
-    assert (checkpoints.path.read_text(), checkpoints.before.read_text()) == ("third", "second")
+            checkpoints.save(lambda path, content=content: path.write_text(f"{content} state"))
+    assert [path.read_bytes().split()[0] for path in (checkpoints.path, checkpoints.before)] == [b"third", b"second"]

@@ -214,7 +214,9 @@ def test_a_cell_is_trained_anew_when_its_training_changes_not_when_the_grid_does
     assert trained(replace(spec, learning_rate=1e-3)) == 4
     facts = json.loads(next(tmp_path.glob("*.json")).read_text())["provenance"]
     assert {"git_revision", "code_sha256", "torch", "wall_s", "cpu_s"} <= set(facts)
-    for file in tmp_path.glob("*.json"):
-        file.write_text(file.read_text()[:100])
-    with pytest.raises(InputError, match=r"\.json: damaged; delete it and start again"):
-        trained(spec)
+    kept = {file: file.read_text() for file in tmp_path.glob("*.json")}
+    for damaged in (lambda whole: whole[:100], lambda whole: whole.replace('"student_width": ', '"student_width": 1', 1)):
+        for file, whole in kept.items():
+            file.write_text(damaged(whole))
+        with pytest.raises(InputError, match=r"\.json: damaged; delete it and start again"):
+            trained(spec)

@@ -1,10 +1,13 @@
+import errno
 import json
 import math
 import multiprocessing
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -20,7 +23,7 @@ from trainer.model_spec import ModelSpec
 from trainer.optimizer import make_optimizer
 from trainer.probes import Probes
 from trainer.run import fingerprint, is_complete, run, run_in_folder, run_together
-from trainer.spec import ObjectiveSpec, OptimizerSpec, PlannedRun, ScheduleSpec, StartSpec, TrainingSpec
+from trainer.spec import ComputeSpec, ObjectiveSpec, OptimizerSpec, PlannedRun, ScheduleSpec, StartSpec, TrainingSpec
 from trainer.stream import make_stream
 from trainer.text import prepare_text
 from trainer.text.languages import entropy_rates
@@ -68,14 +71,60 @@ def test_a_complete_run_is_read_and_not_trained_again(spec, text, tmp_path: Path
     assert {p: p.stat().st_mtime_ns for p in files} == files
 
 
-@pytest.mark.parametrize("damage", ["summary.json", "provenance.json"])
-def test_a_truncated_record_makes_a_run_incomplete(spec, text, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("name", ["spec.json", "summary.json", "provenance.json", "metrics.parquet"])
+@pytest.mark.parametrize("how", ["cut", "turned"])
+def test_a_damaged_file_makes_a_run_incomplete_and_training_mends_it(spec, text, tmp_path: Path, name: str, how: str) -> None:
     chosen = spec()
     first = run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path, text=text)
-    file = tmp_path / chosen.run_id / damage
-    file.write_text(file.read_text()[:40])
+    file = tmp_path / chosen.run_id / name
+    whole = file.read_bytes()
+    at = whole.index(b'"metrics.parquet": "') + 25 if name == "provenance.json" else len(whole) // 2
+    file.write_bytes(whole[:at] + (b"" if how == "cut" else bytes([whole[at] ^ 1]) + whole[at + 1 :]))
     assert not is_complete(tmp_path / chosen.run_id, stage="t", marks=fingerprint(text))
     assert run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path, text=text) == first
+    assert name == "provenance.json" or file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("backend", ["lockstep", "lightning"])
+def test_a_clock_that_jumps_changes_nothing(spec, text, tmp_path: Path, monkeypatch, backend: str) -> None:
+    chosen = spec(keep_weights=True, compute=ComputeSpec(backend=backend))
+    run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "steady", text=text)
+    hands = np.random.default_rng(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: hands.uniform(-1e9, 4e9))
+        run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "jumping", text=text, checkpoint_every_s=0.0)
+    steady, jumping = (tmp_path / runs / chosen.run_id for runs in ("steady", "jumping"))
+    for name in ("spec.json", "metrics.parquet", "weights.safetensors", "summary.json"):
+        assert (steady / name).read_bytes() == (jumping / name).read_bytes()
+        os.utime(jumping / name, (1.0, hands.uniform(0, 4e9)))
+    assert is_complete(jumping, stage="t", marks=fingerprint(text))
+
+
+def test_a_disk_that_is_full_at_any_write_costs_that_try_alone(spec, text, tmp_path: Path, monkeypatch) -> None:
+    training = TrainingSpec(tokens=3 * 8 * 32, batch_sequences=8)
+    chosen = spec(keep_weights=True, keep_optimizer=True, training=training)
+    run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "roomy", text=text)
+    roomy, full = (tmp_path / runs / chosen.run_id for runs in ("roomy", "full"))
+    sync, failures, status = os.fsync, 0, None
+    while status is None:
+        until = iter(range(failures, -1, -1))
+
+        def fsync(descriptor: int, until=until) -> None:
+            if next(until, None) == 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        try:
+            summary = run_in_folder(chosen, sweep="s", stage="t", runs=tmp_path / "full", text=text, checkpoint_every_s=0.0)
+            status = summary["status"]
+        except OSError as error:
+            assert (error.errno, Path(error.filename).parent) == (errno.ENOSPC, full)  # noqa: PT017 (in all tries but the last)
+            failures += 1
+        assert not list(full.glob(".*"))
+    assert failures > 10
+    for name in ("spec.json", "metrics.parquet", "weights.safetensors", "optimizer.safetensors", "summary.json"):
+        assert (roomy / name).read_bytes() == (full / name).read_bytes()
 
 
 def test_a_run_of_other_code_is_not_complete(spec, text, tmp_path: Path) -> None:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from curselab.errors import InputError
 from curselab.files import write_folder, write_json
-from trainer.strict import to_mapping
+from trainer.strict import short_hash, to_mapping
 from trainer.text.document import SHUFFLED, Document
-from trainer.text.prepared import META, PreparedText, open_text, token_file
+from trainer.text.prepared import META, PreparedText, open_text, token_file, total_sha256
 from trainer.text.sources import documents, known, versions
-from trainer.text.tokenizers import FILE as TOKENIZER_FILE
 from trainer.text.tokenizers import Tokenizer, make_tokenizer
 from trainer.text_spec import TextSpec
 
@@ -116,10 +115,10 @@ def _fill(spec: TextSpec, folder: Path) -> None:
         "vocab_size": tokenizer.vocab_size,
         "dtype": dtype,
         "domains": domains,
-        "sha256": _total_sha256(domains, folder),
+        "sha256": total_sha256(domains, folder),
         "versions": versions(spec.source),
     }
-    write_json(folder / META, meta)
+    write_json(folder / META, meta | {"digest": short_hash(meta)})
 
 
 def _split_documents(spec: TextSpec, duplicates: Counter[str]) -> Iterator[tuple[Document, Split]]:
@@ -194,14 +193,3 @@ def _refuse_empty(spec: TextSpec, writers: dict[str, dict[Split, _Writer]]) -> N
             if writer.documents == 0:
                 remedy = "give more text or change its share"
                 raise InputError(f"domain {domain!r}: the {split} split is empty, {found} documents were found; {remedy}")
-
-
-def _total_sha256(domains: dict[str, dict[str, Any]], folder: Path) -> str:
-    lines = [
-        f"{token_file(domain, split)} {facts['sha256']}\n"
-        for domain, about in domains.items()
-        for split, facts in about["splits"].items()
-    ]
-    if (folder / TOKENIZER_FILE).is_file():
-        lines.append(f"{TOKENIZER_FILE} {hashlib.sha256((folder / TOKENIZER_FILE).read_bytes()).hexdigest()}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Prepared text: one memory-mapped file of tokens for each domain and split, and ``meta.json``, which describes them."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curselab.errors import InputError
-from trainer.strict import from_mapping
+from curselab.integrity import sha256_of
+from trainer.strict import from_mapping, short_hash
+from trainer.text.tokenizers import FILE as TOKENIZER_FILE
 from trainer.text.tokenizers import Tokenizer, load_tokenizer
 from trainer.text_spec import TextSpec
 
@@ -119,14 +122,32 @@ def open_text(folder: Path) -> PreparedText:
         spec = from_mapping(TextSpec, meta["spec"])
         item = np.dtype(meta["dtype"]).itemsize
         expected = {
-            token_file(domain, split): facts["tokens"] * item
+            token_file(domain, split): (facts["tokens"] * item, facts["sha256"])
             for domain, about in meta["domains"].items()
             for split, facts in about["splits"].items()
         }
+        if meta.pop("digest") != short_hash(meta):
+            raise ValueError("not what was written")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged ({error}); delete {folder} to make it anew") from None
-    for name, size in expected.items():
+    for name, (size, digest) in expected.items():
         actual = (folder / name).stat().st_size if (folder / name).is_file() else 0
         if actual != size:
             raise InputError(f"{folder / name}: holds {actual} bytes instead of {size}; delete {folder} to make it anew")
+        if sha256_of(folder / name) != digest:
+            raise InputError(f"{folder / name}: damaged; delete {folder} to make it anew")
+    if total_sha256(meta["domains"], folder) != meta["sha256"]:  # all but the tokenizer has been seen to be whole
+        raise InputError(f"{folder / TOKENIZER_FILE}: damaged; delete {folder} to make it anew")
     return PreparedText(folder, meta, load_tokenizer(spec.tokenizer, folder))
+
+
+def total_sha256(domains: Mapping[str, Mapping[str, Any]], folder: Path) -> str:
+    """Sha256 of all token files, by what ``meta.json`` says of them, and of the tokenizer's file in ``folder``."""
+    lines = [
+        f"{token_file(domain, split)} {facts['sha256']}\n"
+        for domain, about in domains.items()
+        for split, facts in about["splits"].items()
+    ]
+    if (folder / TOKENIZER_FILE).is_file():
+        lines.append(f"{TOKENIZER_FILE} {sha256_of(folder / TOKENIZER_FILE)}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -159,7 +159,8 @@ class BPE:
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json``."""
-        self._model.save(str(folder / FILE))
+        # not by its own save, which raises plain Exception on a full disk
+        (folder / FILE).write_text(self._model.to_str(pretty=True), encoding="utf-8")
 
     def to_json(self) -> str:
         """What ``tokenizer.json`` holds."""

@@ -137,6 +137,32 @@ def test_interrupted_preparation_leaves_nothing_behind(tmp_path, monkeypatch):
     assert prepare_text(LANGUAGES, tmp_path / "text").domains == ("f0l0", "f0l1")
 
 
+# a limit on file size stands for a full disk: both fail in the middle of a write
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from trainer.text import prepare_text
+from trainer.text_spec import LanguagesText, TextSpec, TokenizerSpec
+spec = TextSpec(source=LanguagesText(families=1, languages_per_family=2, bytes_per_language=60_000),
+                tokenizer=TokenizerSpec(kind="bpe", vocab_size=280))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for size in (1000, 8_000, 20_000):  # the tokenizer, then a file of tokens
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        prepare_text(spec, Path(sys.argv[1]))
+    except OSError as error:
+        print(error.filename)
+"""
+
+
+def test_a_full_disk_is_an_os_error_that_names_the_folder_and_leaves_nothing(tmp_path):
+    folder = tmp_path / "text"
+    words = [sys.executable, "-c", FULL_DISK, str(folder)]
+    done = subprocess.run(words, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str(folder)] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_teacher_share_there_is_no_teacher_split(tmp_path):
     text = prepare_text(replace(LANGUAGES, teacher_share=0.0), tmp_path / "text")
     with pytest.raises(InputError, match="no split 'teacher', there are train, validation"):

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from curselab.errors import InputError
 from trainer.text import open_text, prepare_text
-from trainer.text_spec import LanguagesText, TextSpec
+from trainer.text_spec import LanguagesText, TextSpec, TokenizerSpec
 
 SPEC = TextSpec(source=LanguagesText(families=1, languages_per_family=2, bytes_per_language=60_000))
 
@@ -71,3 +72,27 @@ def test_a_folder_without_prepared_text_is_named(tmp_path):
         open_text(tmp_path)
     with pytest.raises(InputError, match="holds no prepared text"):
         prepare_text(SPEC, tmp_path)
+
+
+def test_a_turned_bit_in_any_file_is_named_or_changes_nothing(tmp_path):
+    folder = tmp_path / "text"
+    prepare_text(replace(SPEC, tokenizer=TokenizerSpec(kind="bpe", vocab_size=280)), folder)
+    meta, rng = open_text(folder).meta, np.random.default_rng(0)
+    for file in sorted(folder.iterdir()):
+        whole = bytearray(file.read_bytes())
+        for at in rng.integers(len(whole), size=40 if file.suffix == ".json" else 3):
+            damaged = whole.copy()
+            damaged[at] ^= 1 << int(rng.integers(8))
+            file.write_bytes(damaged)
+            refusal = None
+            try:
+                found = open_text(folder).meta
+            except InputError as error:
+                refusal = str(error)
+            if refusal is None:
+                assert (file.name, found) == ("meta.json", meta)  # such as 1e-05 written 1E-05
+            else:
+                assert f"{file}: damaged" in refusal
+                assert "\n" not in refusal
+        file.write_bytes(whole)
+    open_text(folder)
