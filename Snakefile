@@ -20,6 +20,7 @@ include: "workflow/rules/fit.smk"
 include: "workflow/rules/figure.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/published.smk"
+include: "workflow/rules/record.smk"
 
 
 # on a cluster too, these seconds are spent where Snakemake runs
@@ -29,6 +30,7 @@ localrules:
     figure,
     overview,
     published,
+    record,
     table,
 
 
@@ -37,3 +39,4 @@ rule all:
     input:
         expand("results/figures/{law}.{ending}", law=PAGES, ending=["pdf", "png"]),
         expand("results/tables/{law}.tex", law=FITTED),
+        expand("results/records/{law}.html", law=FITTED),

@@ -37,6 +37,7 @@ def opened(browser: Any, file: Path, width: int = WIDTHS[0]) -> Iterator[Any]:
     if not file.is_file():
         pytest.skip(f"{file} is not built: make browser")
     page, wrong = browser.new_page(viewport={"width": width, "height": 800}), []
+    page.set_default_timeout(120_000)  # a machine may be busy
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("requestfailed", lambda request: wrong.append(request.url))
@@ -82,7 +83,8 @@ def test_the_report_shows_every_law_on_one_page(browser: Any) -> None:
         laws = page.evaluate("Object.keys(categories)")
         assert "all laws" in laws
         for law in laws:
-            page.evaluate(f"app.showCategory('{law}')")
+            page.evaluate("app.setView({navbarMode: 'menu'})")
+            page.locator("nav").get_by_text(law, exact=True).click()
             page.locator("tr", has_text="figure" if law == "all laws" else "all on one page").locator("a").first.click()
             if law != "all laws":
                 record = page.frame_locator("iframe")

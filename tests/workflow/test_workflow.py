@@ -41,6 +41,7 @@ def test_the_report_is_one_offline_file_with_every_figure_and_caption(finished: 
         "overview.png",
         "scaling.png",
         "scaling.tex",
+        "scaling.html",
         "Law of capacity gap (Zhang",
         "Plain scaling, L(N, D)",
     ):
@@ -54,7 +55,7 @@ def test_editing_a_law_makes_its_fit_figure_and_table_stale_and_nothing_else(fin
     try:
         law.write_text(before + "\nEDITED = 1\n")
         # two controlled truths are read by this law
-        assert finished.planned() == {"fit": 3, "figure": 3, "overview": 1, "table": 3}
+        assert finished.planned() == {"fit": 3, "figure": 3, "overview": 1, "record": 3, "table": 3}
         assert (
             "results/fits/capacity_gap.json"
             in finished.run("-n", "--quiet", "progress").stdout + finished.run("-n", "--summary").stdout
@@ -70,7 +71,7 @@ def test_a_new_teacher_of_a_problem_is_trained_alone(finished: Checkout) -> None
     before = {path: path.stat().st_mtime_ns for path in kept.glob("[0-9a-f]*.json")}
     try:
         finished.grid("config/tiny.yaml", GRID.replace("[4, 8, 16]", "[4, 8, 16, 24]", 1))
-        assert finished.planned() == {"problem": 1, "fit": 1, "figure": 1, "table": 1}
+        assert finished.planned() == {"problem": 1, "fit": 1, "figure": 1, "record": 1, "table": 1}
         assert finished.run("results/tables/mapping/runs.csv").returncode == 0
         after = {path: path.stat().st_mtime_ns for path in kept.glob("[0-9a-f]*.json")}
         assert before.items() <= after.items()
@@ -109,7 +110,7 @@ def test_the_tutorial_makes_a_report_and_a_second_seed_trains_its_runs_alone(
     assert f"{len(before)} of {len(before)} runs done" in status
     again = jobs(planned)
     assert again.pop("train") <= 2  # two sizes, each in the shard of its id
-    assert again == dict.fromkeys(("collect", "fit", "figure", "overview", "table"), 1)
+    assert again == dict.fromkeys(("collect", "fit", "figure", "overview", "record", "table"), 1)
     after = finished.summaries()
     assert before.items() <= after.items()
     assert len(after) == len(before) + 6

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.laws.registry import find
 from curselab.errors import InputError
-from sweeps.plan import load_plan
+from sweeps.plan import configuration, load_plan
 from sweeps.resources import Cluster, growth, shard_resources
 from trainer.provenance import code_hash
 from trainer.strict import short_hash

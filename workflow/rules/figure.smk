@@ -49,7 +49,7 @@ rule overview:
         pdf="results/figures/overview.pdf",
         png=report(
             "results/figures/overview.png",
-            category="overview",
+            category="all laws",
             labels={"what": "figure"},
             caption="../report/overview.rst",
         ),

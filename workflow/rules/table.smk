@@ -1,4 +1,4 @@
-# A law's table, written from its fit: LaTeX for all, Markdown and CSV for who asks (snakemake results/tables/depth.md).
+# A law's table, written from its fit: LaTeX for all, the others for who asks (snakemake results/tables/depth.md).
 rule table:
     input:
         "results/fits/{law}.json",
@@ -12,7 +12,7 @@ rule table:
     log:
         "results/logs/table/{law}.{ending}.log",
     wildcard_constraints:
-        ending="tex|md|csv",
+        ending="tex|md|csv|html",
     conda:
         "../envs/curselab.yaml"
     threads: 1
