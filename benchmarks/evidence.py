@@ -36,13 +36,17 @@ from trainer.text import prepare_text
 
 ROOT = Path(__file__).parents[1]
 PAGE, LOG = ROOT / "docs/evidence.md", ROOT / "docs/log.md"
-HEAD = """# Evidence
+HEAD = """---
+hide: [toc]
+---
+
+# Evidence
 
 What was measured of the claims that all results rest on. `make evidence` measures again and writes this page,
 `python -m benchmarks.evidence --only NAME` one row of it; no number was typed.
 
-| name | claim | found | how | day |
-|---|---|---|---|---|
+| claim | found | how |
+|---|---|---|
 """
 Found = tuple[str, str]
 """What was found, and the day."""
@@ -297,16 +301,17 @@ CLAIMS: Mapping[str, Claim] = {
 
 def page(found: Mapping[str, Found]) -> str:
     """The page, of what was found."""
-    cells = {name: (claim.what, found.get(name, NOTHING), claim.how) for name, claim in CLAIMS.items()}
-    return HEAD + "".join(
-        f"| `{name}` | {what} | {said} | {how} | {day} |\n" for name, (what, (said, day), how) in cells.items()
-    )
+    rows = []
+    for name, claim in CLAIMS.items():
+        said, day = found.get(name, NOTHING)
+        rows.append(f"| {claim.what} | {said} | `{name}` {day}: {claim.how} |\n")
+    return HEAD + "".join(rows)
 
 
 def read(text: str) -> dict[str, Found]:
     """What a page says was found."""
-    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| `")]
-    return {name.strip("`"): (said, day) for _, name, _, said, _, day, _ in rows}
+    rows = re.findall(r"^\| .+? \| (.+?) \| `(\w+)` ([\d-]*): ", text, re.M)
+    return {name: (said, day) for said, name, day in rows}
 
 
 def main() -> None:
