@@ -125,13 +125,12 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
         ax.plot(
             parts["run"]["teacher"], parts["run"]["loss"], linestyle="none", markersize=2, markeredgewidth=0, alpha=0.4, **look
         )
-        verdict = "" if s.optimum is not None else ", not identified"
         ax.plot(
             parts["mean"]["teacher"],
             parts["mean"]["loss"],
             linestyle="none",
             markersize=3.5,
-            label=f"$N_S$ = {si(s.student)}{verdict}",
+            label=f"$N_S$ = {si(s.student)}",
             markerfacecolor=look["color"] if s.optimum is not None else "white",
             **look,
         )
@@ -188,13 +187,17 @@ def _paint_optima(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     si_log_axis(ax.yaxis, float(shown["teacher"].min()), float(shown["teacher"].max()))
     ax.set(xlabel=f"student $N_S$ ({fit.size_unit})", ylabel=f"best teacher $N_T^*$ ({fit.size_unit})")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderpad=0)
-    ax.text(0.98, 0.02, _remark(fit), transform=ax.transAxes, ha="right", va="bottom", fontsize=NOTE_PT, color=GREY)
+    small: dict[str, Any] = {"fontsize": NOTE_PT, "linespacing": 1.0, "color": GREY}
+    ax.text(0.98, 0.02, _remark(fit), transform=ax.transAxes, ha="right", va="bottom", **small)
 
 
 def _remark(fit: Any) -> str:
     lines = [f"bars: {100 * fit.level:g} %"] if fit.across.n_students else []
+    missing = sum(s.optimum is None for s in fit.students)
+    if missing:
+        lines.append(f"hollow, not identified: {missing} of {len(fit.students)}")
     if fit.status != "ok":
-        lines.append(f"law not identified:\n{fit.across.n_students} of {len(fit.students)} optima found")
+        lines.append("law not identified")
     tested = [s.p_no_rise for s in fit.students if s.p_no_rise is not None]
     if tested:
         ends = dict.fromkeys(f"{p:.2g}" for p in (min(tested), max(tested)))

@@ -14,6 +14,8 @@ from curselab.errors import InputError
 from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN, context, new_figure, note
 
 _PANELS = 4
+_LINEAR = 0.01  # rises of the loss are on a linear scale below this, nats/token
+_BESIDE = 1.03  # factor between bars of one depth
 _LEGEND: dict[str, Any] = {"borderpad": 0, "handletextpad": 0.2, "columnspacing": 0.8}
 _COLUMNS = ["series", "scheme", "x", "value", "lower", "upper"]
 
@@ -135,7 +137,10 @@ def _paint_blocks(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
         ax.plot(part["x"], part["value"], markersize=2.5, linewidth=0.7, **look)
     ax.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     ax.set(xlabel="block taken out", ylabel="rise of the loss (nats/token)")
-    ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
+    ax.set_yscale("symlog", linthresh=_LINEAR, linscale=0.5)
+    rises = drawn.loc[drawn["series"] == "delta", "value"]
+    if len(rises):
+        ax.set_ylim(min(-_LINEAR / 2, 2 * rises.min()), 2 * rises.max())
 
 
 def _paint_shares(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
@@ -156,10 +161,12 @@ def _paint_shares(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
 def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     ax.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     ours = drawn[drawn["series"] == "loss"]
-    for scheme in _schemes(drawn, "loss"):
+    schemes = _schemes(drawn, "loss")
+    for number, scheme in enumerate(schemes):
         part, look = _of(drawn, "loss", scheme), _look(fit, scheme)
-        ax.plot(part["x"], part["value"], markersize=3, linewidth=0.9, **look)
-        ax.vlines(part["x"], part["lower"], part["upper"], color=look["color"], linewidth=0.8)
+        beside = part["x"] * _BESIDE ** (number - (len(schemes) - 1) / 2)
+        ax.plot(beside, part["value"], markersize=3, linewidth=0.9, **look)
+        ax.vlines(beside, part["lower"], part["upper"], color=look["color"], linewidth=0.8)
     faint: dict[str, Any] = {"linestyle": "none", "markersize": 3, "alpha": 0.6}
     for scheme in dict.fromkeys(drawn.loc[drawn["series"].str.startswith("published"), "scheme"]):
         look = _look(fit, scheme)
@@ -194,7 +201,9 @@ def _depth_axis(ax: Axes, drawn: pd.DataFrame) -> None:
 def _remark(fit: Any, drawn: pd.DataFrame) -> str:
     lines = [f"bars: {100 * fit.level:g} %"]
     if drawn["series"].str.startswith("published").any():
-        lines += ["grey: published", "hollow: second hand"]
+        lines.append("grey, not joined: published")
+    if (drawn["series"] == "published, secondary").any():
+        lines.append("hollow: second hand")
     if (drawn["series"] == "published, diverged").any():
         lines.append("crosses: diverged there")
     if fit.counts.n_diverged:

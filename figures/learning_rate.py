@@ -90,8 +90,7 @@ def _paint_losses(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
         parts = {name: drawn[(drawn["size"] == s.size) & (drawn["series"] == name)] for name in ("run", "mean", "curve")}
         faint = {**look, "markerfacecolor": look["color"]}
         ax.plot(*_xy(parts["run"]), linestyle="none", markersize=2, markeredgewidth=0, alpha=0.4, **faint)
-        label = f"$N$ = {si(s.size)}" + ("" if known else ", not identified")
-        ax.plot(*_xy(parts["mean"]), linestyle="none", markersize=3.5, label=label, **look)
+        ax.plot(*_xy(parts["mean"]), linestyle="none", markersize=3.5, label=f"$N$ = {si(s.size)}", **look)
         ax.plot(*_xy(parts["curve" if known else "mean"]), color=look["color"], linewidth=1.2 if known else 0.6, zorder=1)
         if known:
             # below the curves, one under the other, in points

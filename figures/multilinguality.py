@@ -18,6 +18,7 @@ from figures.style import COLOURS, GREY, MARKERS, NARROW_IN, NOTE_PT, WIDTHS_IN,
 
 _MOST_SIZES, _MOST_DATA = 3, 4
 _STEPS = (0.1, 0.25, 0.5, *(2.0**k for k in range(20)))  # between ticks, log2
+_BESIDE = 0.03  # distance of arms of one ratio, of the width of an axis
 _OUTSIDE = (0, (3, 2))
 _CONTROL = "alone, more passes"
 _FACES = {"equivalent": "#c8c8c8", "unresolved": "white"}  # of markers; the arm's own colour where there is an effect
@@ -171,14 +172,11 @@ def _paint_grid(fit: Any, axes: NDArray[Any], drawn: pd.DataFrame, grid: _Grid) 
     columns = len(grid.tokens)
     for place, (ax, (N, D)) in enumerate(zip(axes, grid.cells, strict=True)):
         here = (drawn["params"] == N) & (drawn["tokens"] == D)
+        ax.set(xscale="log", xlim=(nothing / 1.6, ratios.max() * 1.6))
         _paint_gains(fit, ax, drawn[here], nothing)
         if not here[some.index].any():
             ax.text(0.5, 0.4, "not run", transform=ax.transAxes, ha="center", fontsize=NOTE_PT, color=GREY)
-        ax.set(
-            xscale="log",
-            xlim=(nothing / 1.6, ratios.max() * 1.6),
-            ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)),
-        )
+        ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         _ratio_ticks(ax, ratios, nothing)
         _factor_ticks(ax.yaxis, low, high)
         if place < columns:
@@ -191,9 +189,11 @@ def _paint_grid(fit: Any, axes: NDArray[Any], drawn: pd.DataFrame, grid: _Grid) 
 def _paint_gains(fit: Any, ax: Axes, drawn: pd.DataFrame, nothing: float) -> None:
     ax.axhspan(-np.log2(1 + fit.margin), np.log2(1 + fit.margin), color=GREY, alpha=0.2, linewidth=0, zorder=0)
     names = ["", fit.settings["matched"], *_ordered(fit)]
+    left, right = ax.get_xlim()
+    beside = (right / left) ** _BESIDE
     for number, name in enumerate(names):
         mine = drawn[drawn["mixture"] == name]
-        look, shift = _look(fit, name), 1 + 0.06 * (number - len(names) / 2)
+        look, shift = _look(fit, name), beside ** (number - len(names) / 2) if name else 1.0
         run = mine[mine["series"] == "run"]
         at = (run["added"] / run["tokens"]).replace(0.0, nothing) * shift
         ax.plot(at, run["value"], linestyle="none", markersize=1.5, markeredgewidth=0, alpha=0.35, **look, rasterized=True)
@@ -230,7 +230,9 @@ def _lost(fit: Any) -> str:
 
 
 def _ratio_ticks(ax: Axes, ratios: "pd.Series[float]", nothing: float) -> None:
-    ticks = [nothing, *(10.0**k for k in range(-3, 5) if ratios.min() / 1.05 <= 10.0**k <= ratios.max() * 1.05)]
+    low, high = ratios.min() / 1.05, ratios.max() * 1.05
+    steps = (1, 3) if high < 30 * low else (1,)
+    ticks = [nothing, *(n * 10.0**k for k in range(-3, 5) for n in steps if low <= n * 10.0**k <= high)]
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "0" if x == nothing else f"{x:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -277,7 +279,7 @@ def _paint_crossovers(fit: Any, ax: Axes, drawn: pd.DataFrame) -> None:
         inside = line["params"].between(mine["params"].min(), mine["params"].max()) & line["value"].between(*measured)
         ax.plot(line["params"], line["value"], color=look["color"], linewidth=0.6, linestyle=_OUTSIDE)
         ax.plot(line["params"][inside], line["value"][inside], color=look["color"], linewidth=0.9)
-        at = mine["params"] * (1 + 0.06 * (number - len(fit.mixtures) / 2))
+        at = mine["params"] * (sizes.max() / sizes.min() * 9) ** (_BESIDE * (number - (len(fit.mixtures) - 1) / 2))
         # an end that is open runs to the edge of the panel
         ax.vlines(
             at, mine["lower"].fillna(ends.min() / 2), mine["upper"].fillna(ends.max() * 2), color=look["color"], linewidth=1

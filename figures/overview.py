@@ -122,8 +122,10 @@ def _new_axes(venue: str, laws: list[str], fits: Mapping[str, Any]) -> NDArray[A
         lines.append("stability gap: lowest and highest seed")
     missing = [HEADLINES[law].title.lower() for law in LAWS if law not in fits]
     if missing:
-        lines += textwrap.wrap(f"left out, no fit: {', '.join(missing)}", _letters(places[0]))
-    places[len(laws)].text(0, 1, "\n".join(lines), va="top", fontsize=NOTE_PT, color=GREY, linespacing=1.0)
+        lines.append(f"left out, no fit: {', '.join(missing)}")
+    room = _letters(places[0])
+    wrapped = [part for line in lines for part in textwrap.wrap(line, room)]
+    places[len(laws)].text(0, 1, "\n".join(wrapped), va="top", fontsize=NOTE_PT, color=GREY, linespacing=1.0)
     return places[: len(laws)]
 
 

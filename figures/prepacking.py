@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullFormatter, NullLocator
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from analysis.laws.prepacking_published import compare_data_sets
@@ -59,18 +60,17 @@ def draw(
         _paint_speedups(axes[0], drawn)
         _paint_range(axes[1], drawn, "time over limit", "time / limit")
         _paint_range(axes[2], drawn, "memory", "memory / padding")
-        axes[2].set_yticklabels([])
-        axes[2].set_xscale("log")
-        note(axes[0], "dashes: the law, grey: published")
-        if fit.held_out is not None:
-            note(axes[2], f"law on held-out lengths: {100 * fit.held_out.median:.1f} % off (median)")
+        error = "" if fit.held_out is None else f"law on held-out lengths: {100 * fit.held_out.median:.1f} % off (median)\n"
+        note(axes[0], f"{error}bars: the law, crosses: published")
     return axes, drawn
 
 
 def _new_axes(venue: str) -> NDArray[Any]:
     narrow = WIDTHS_IN.get(venue, NARROW_IN) < NARROW_IN
     figure = new_figure(venue, aspect=2.4 if narrow else 0.42)
-    return np.ravel(np.asarray(figure.subplots(3, 1) if narrow else figure.subplots(1, 3, width_ratios=(1.5, 1, 1))))
+    axes = np.ravel(np.asarray(figure.subplots(3, 1) if narrow else figure.subplots(1, 3, width_ratios=(1.6, 1, 1))))
+    axes[2].tick_params(labelleft=narrow)  # else the names stand beside it
+    return axes
 
 
 def _speedups(fit: Any, runs: pd.DataFrame) -> pd.DataFrame:
@@ -106,19 +106,15 @@ def _paint_speedups(ax: Axes, drawn: pd.DataFrame) -> None:
     published = drawn[drawn["series"] == "published"]
     ax.plot(published["x"], published["value"], color=GREY, marker="x", linestyle="none", markersize=2.5, alpha=0.6)
     for method in _DRAWN:
-        for series, change in (("measured", {}), ("predicted", {"marker": "_"})):
+        for series, change in (("measured", {"markerfacecolor": "none"}), ("predicted", {"marker": "_"})):
             part, look = drawn[(drawn["series"] == series) & (drawn["method"] == method)], _look(method) | change
-            ax.plot(part["x"], part["value"], linestyle="none", **{"markersize": 3.5, **look})
+            ax.plot(part["x"], part["value"], linestyle="none", markersize=3, markeredgewidth=0.6, **look)
     ratios = drawn["x"].dropna()
     ends = np.array([ratios.min(), ratios.max()])
     ax.plot(ends, ends, **_BOUND)
     ax.axhline(1, **_BOUND)
     for axis in (ax.xaxis, ax.yaxis):
-        ax.set(**{f"{axis.axis_name}scale": "log"})
-        axis.set_major_locator(FixedLocator([0.5, 1, 2, 4, 8, 16]))
-        axis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.set_minor_locator(NullLocator())
-        axis.set_minor_formatter(NullFormatter())
+        _factor_axis(axis)
     ax.set(xlabel="padding ratio (slots / real tokens)", ylabel="speed-up over left padding")
 
 
@@ -129,9 +125,18 @@ def _paint_range(ax: Axes, drawn: pd.DataFrame, series: str, label: str) -> None
         ax.plot([row["lower"], row["upper"]], [place, place], color=look["color"], linewidth=1)
         ax.plot(row["value"], place, **look | {"markersize": 3.5})
     ax.axvline(1, **_BOUND)
+    _factor_axis(ax.xaxis)
     ax.yaxis.set_major_locator(FixedLocator(list(range(len(part)))))
     ax.set_yticklabels([_name(method) for method in part["method"]])
     ax.set(xlabel=label, ylim=(len(part) - 0.5, -0.5))
+
+
+def _factor_axis(axis: Axis) -> None:
+    """Make an axis logarithmic with a label at 1, 2 and 5 of each decade."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
+    axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _name(method: str) -> str:

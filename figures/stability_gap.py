@@ -134,15 +134,16 @@ def _end(value: float | None) -> float:
 def _paint_curves(shown: Any, axes: NDArray[Any], drawn: pd.DataFrame) -> None:
     for ax, series, split in ((axes[0], "old", shown.old[0]), (axes[1], "new", shown.new)):
         first = drawn.loc[(drawn["series"] == series) & (drawn["x"] > 0), "x"].min()
-        for number, arm in enumerate(_chosen(shown)):
-            look = {"color": GREY if _is_control(shown, arm) else COLOURS[number % len(COLOURS)]}
+        for arm in _chosen(shown):
+            look = _look(shown, arm)
             part = drawn[(drawn["series"] == series) & (drawn["arm"] == arm)]
             at = part["x"].where(part["x"] > 0, first / 2)  # the start has no place on a logarithmic axis
-            ax.fill_between(at, part["lower"], part["upper"], alpha=0.15, linewidth=0, **look)
-            ax.plot(at, part["value"], linewidth=1, label=_label(shown, arm), **look)
+            ax.fill_between(at, part["lower"], part["upper"], alpha=0.15, linewidth=0, color=look["color"])
+            few = {"markersize": 3, "markevery": max(1, len(part) // 8)}
+            ax.plot(at, part["value"], linewidth=1, label=_label(shown, arm), **few, **look)
             if series == "old":
                 low = drawn[(drawn["series"] == "minimum") & (drawn["arm"] == arm)]
-                ax.plot(low["x"], low["value"], linestyle="none", marker="v", markersize=4, **look)
+                ax.plot(low["x"], low["value"], linestyle="none", marker="v", markersize=5, color=look["color"])
         if np.isfinite(first):
             si_log_axis(ax.xaxis, float(first), float(shown.tokens))
         ax.set(xlabel="tokens of continual pre-training", ylabel=f"loss on {split} (nats/token)")
@@ -183,14 +184,23 @@ def _paint_effects(fit: Any, shown: Any, ax: Axes, drawn: pd.DataFrame) -> None:
 def _paint_ends(shown: Any, ax: Axes, drawn: pd.DataFrame) -> None:
     ends = drawn[drawn["series"] == "end"].set_index("arm")
     for end in (end for end in shown.ends if end.arm in ends.index):
-        colour = COLOURS[_chosen(shown).index(end.arm)] if end.arm in _chosen(shown) else "black"  # grey is the control's
-        row, face = ends.loc[end.arm], colour if end.front else "white"
+        look = _look(shown, end.arm) if end.arm in _chosen(shown) else {"color": "black", "marker": ".", "markersize": 6}
+        row, colour = ends.loc[end.arm], look["color"]
+        face = colour if end.front else "white"
         if end.old_loss.lower is not None:
             ax.hlines(row["value"], end.old_loss.lower, end.old_loss.upper, color=colour, linewidth=0.5, alpha=0.6, zorder=1)
             ax.vlines(row["x"], row["lower"], row["upper"], color=colour, linewidth=0.5, alpha=0.6, zorder=1)
-        ax.plot(row["x"], row["value"], marker="o", markersize=4, color=colour, markerfacecolor=face, linestyle="none")
+        ax.plot(row["x"], row["value"], **{"markersize": 4} | look | {"markerfacecolor": face, "linestyle": "none"})
     ax.set(xlabel=f"last loss on {shown.old[0]} (nats/token)", ylabel=f"last loss on {shown.new} (nats/token)")
     note(ax, "filled: no other strategy has both lower")
+
+
+def _look(shown: Any, arm: str) -> dict[str, Any]:
+    """Colour and marker of an arm whose curve is drawn; the control is grey and dashed."""
+    if _is_control(shown, arm):
+        return {"color": GREY, "marker": "none", "linestyle": (0, (3, 1))}
+    number = _chosen(shown).index(arm)
+    return {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)], "linestyle": "-"}
 
 
 def _is_control(shown: Any, arm: str) -> bool:

@@ -29,6 +29,9 @@ WIDTHS_IN = {
     "acl_wide": 6.3,  # 16 cm
     "tmlr": 6.5,  # tmlr.sty, text width
     "jmlr": 6.0,  # jmlr2e.sty, text width
+    "cvpr": 3.25,  # cvpr.sty, one column
+    "cvpr_wide": 6.875,
+    "beamer": 5.51,  # beamer.cls at 16:9, 160 mm less its two margins of 10 mm
 }
 """Width of a figure by venue, inches, from the style files of the venues."""
 
@@ -109,5 +112,6 @@ def note(axes: Axes, text: str) -> None:
         ha="right",
         va="bottom",
         fontsize=NOTE_PT,
+        linespacing=1.0,
         color=GREY,
     )

@@ -1,12 +1,23 @@
+import itertools
+
 import numpy as np
 import pytest
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from analysis.laws.capacity_gap import fit_capacity_gap
+from analysis.laws.depth import fit_depth
 from analysis.laws.learning_rate import fit_learning_rate
+from analysis.laws.multilinguality import fit_runs as fit_multilinguality
+from analysis.laws.prepacking import fit_prepacking
 from analysis.laws.scaling import fit_runs
+from analysis.laws.stability_gap import fit_runs as fit_stability_gap
 from figures.style import context
+from tests.analysis.depth_factories import CURED, CURSED, depth_tables
 from tests.analysis.factories import capacity_gap_runs, learning_rate_runs, scaling_runs
+from tests.analysis.multilinguality_factories import multilinguality_runs
+from tests.analysis.prepacking_factories import times
+from tests.analysis.stability_gap_factories import stability_gap_tables
 
 FOUR = (198_000_000, 546_000_000, 1_820_000_000, 7_750_000_000)
 
@@ -49,6 +60,34 @@ def no_rates():
     return fit_learning_rate(runs, bootstrap=200), runs
 
 
+@pytest.fixture(scope="session")
+def laws(scaling, gap, rates):
+    """Fits of all laws, and their tables."""
+    deep, layers = depth_tables({"pre": CURSED, "lns": CURED}, depths=(12,), rates=(1.0,))
+    languages = multilinguality_runs(sizes=(6_000,), tokens=(20_000, 80_000), languages=2, seeds=2)
+    prefills = times(noise=0.02, batches=(8,)).assign(time_over_limit=1.5, peak_bytes=1000)
+    runs, metrics = stability_gap_tables(arms=((), ("subset",)), budgets=(100_000,))
+    fits = {
+        "prepacking": fit_prepacking(prefills, bootstrap=10),
+        "scaling": scaling[0],
+        "capacity_gap": gap[0],
+        "learning_rate": rates[0],
+        "depth": fit_depth(deep, layers),
+        "multilinguality": fit_multilinguality(languages, bootstrap=100),
+        "stability_gap": fit_stability_gap(runs, metrics),
+    }
+    tables = {
+        "scaling": {"runs": scaling[1]},
+        "capacity_gap": {"runs": gap[1]},
+        "learning_rate": {"runs": rates[1]},
+        "depth": {"runs": deep, "layers": layers},
+        "multilinguality": {"runs": languages},
+        "stability_gap": {"runs": runs, "metrics": metrics},
+        "prepacking": {"runs": prefills},
+    }
+    return fits, tables
+
+
 @pytest.fixture
 def texts():
     """All visible words of a figure with their size in points."""
@@ -61,17 +100,58 @@ def texts():
 
 
 @pytest.fixture
-def on_the_page():
-    """Assert that nothing of the axes' words and drawings leaves the figure, but for some pixels of slack."""
+def legible(monkeypatch):
+    """Assert that the page of some axes can be read as it is printed, in colour and in grey."""
+    drawn, draw = [], Text.draw
 
-    def check(axes, slack=1):
+    def record(text, renderer):
+        if text.get_text().strip():
+            drawn.append((text, text.get_window_extent(renderer)))
+        draw(text, renderer)
+
+    def check(axes):
         figure = axes[0].get_figure(root=True)
-        with context():  # as save does: fonts are looked up when a figure is drawn
+        drawn.clear()
+        with context(), monkeypatch.context() as patch:  # as save does: fonts are looked up when a figure is drawn
+            patch.setattr(Text, "draw", record)
             figure.draw_without_rendering()
-            boxes = [ax.get_tightbbox() for ax in axes]
-        for box in boxes:
-            assert box.x0 >= -slack
-            assert box.x1 <= figure.bbox.x1 + 1
-            assert box.y1 <= figure.bbox.y1 + 1
+        assert drawn
+        for text, box in drawn:
+            assert text.get_fontsize() >= 6, text
+            assert _inside(box, figure.bbox), f"{text} leaves the page"
+        for (first, box), (second, other) in itertools.combinations(drawn, 2):
+            assert not _overlap(box, other), f"{first} and {second} overlap"
+        for ax in axes:
+            points = _marked(ax)
+            assert ((points > ax.bbox.p0 - 1) & (points < ax.bbox.p1 + 1)).all(), "a point lies outside its axes"
+            for text, box in drawn:
+                covered = box.width and ((points > box.p0) & (points < box.p1)).all(axis=1).any()
+                assert not covered, f"{text} covers a point"
+        for legend in figure.findobj(Legend):
+            assert not any(_overlap(legend.get_window_extent(), ax.bbox) for ax in axes), "a legend covers data"
+            looks = [_grey_look(handle) for handle in legend.legend_handles]
+            assert len(set(looks)) == len(looks), f"entries that grey makes equal: {looks}"
 
     return check
+
+
+def _inside(box, page, slack=0.5):
+    return box.x0 > -slack and box.y0 > -slack and box.x1 < page.x1 + slack and box.y1 < page.y1 + slack
+
+
+def _overlap(a, b, slack=1):
+    return min(a.x1, b.x1) - max(a.x0, b.x0) > slack and min(a.y1, b.y1) - max(a.y0, b.y0) > slack
+
+
+def _marked(ax):
+    """Points of the axes' lines that have a marker, in pixels."""
+    marked = [line.get_transform().transform(line.get_xydata()) for line in ax.lines if line.get_marker() not in ("None", "")]
+    points = np.concatenate([np.empty((0, 2)), *marked])
+    return points[np.isfinite(points).all(axis=1)]
+
+
+def _grey_look(handle):
+    """What tells an entry of a legend from the others without its hue."""
+    colour, face = handle.get_color(), handle.get_markerfacecolor()
+    line = handle.get_linestyle(), str(handle._unscaled_dash_pattern)  # the first calls every pattern of dashes '--'
+    return handle.get_marker(), *line, "own" if face == colour else face

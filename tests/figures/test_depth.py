@@ -77,9 +77,9 @@ def test_nothing_identified_is_said(unknown, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page(found, unknown, venue, on_the_page):
+def test_the_page_is_legible(found, unknown, venue, legible):
     for case in (found, unknown):
-        on_the_page(draw(*case, venue=venue)[0])
+        legible(draw(*case, venue=venue)[0])
 
 
 def test_it_draws_where_it_is_told(found):

@@ -1,9 +1,16 @@
+import importlib
+import re
+
+import numpy as np
 import pytest
 
 from analysis.fit import fit_file
+from analysis.laws.registry import LAWS
 from curselab.contract import check_frame
 from curselab.errors import InputError
+from figures import overview
 from figures.draw import draw_file
+from figures.style import WIDTHS_IN, save
 from tests.analysis.factories import capacity_gap_runs
 
 
@@ -17,3 +24,17 @@ def test_a_figure_is_drawn_from_files_and_repeats(tmp_path):
         assert a.read_bytes() == b.read_bytes()
     with pytest.raises(InputError, match="allowed: scaling, capacity_gap"):
         draw_file("gravity", tmp_path / "fit.json", tmp_path / "runs.csv", tmp_path / "x")
+
+
+@pytest.mark.parametrize("venue", ["acl", "beamer"])
+def test_every_figure_has_exactly_the_venue_s_page_and_truetype_fonts(laws, venue, tmp_path):
+    fits, tables = laws
+    pages = {law: importlib.import_module(f"figures.{law}").draw(fits[law], **tables[law], venue=venue)[0] for law in LAWS}
+    pages["overview"] = overview.draw(fits, tables, venue=venue)[0]
+    for name, axes in pages.items():
+        figure = np.ravel(axes)[0].get_figure(root=True)
+        content = save(figure, tmp_path / name)[0].read_bytes()
+        _, _, *size = (float(number) for number in re.search(rb"/MediaBox \[([^]]+)\]", content).group(1).split())
+        assert size == pytest.approx([72 * WIDTHS_IN[venue], 72 * figure.get_figheight()], abs=1e-3)
+        assert b"/Type3" not in content
+        assert b"/FontFile2" in content

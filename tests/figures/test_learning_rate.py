@@ -47,7 +47,6 @@ def test_nothing_identified_is_said_and_no_optimum_is_drawn(no_rates, texts):
     (loss, cost), drawn = draw(*no_rates)
     assert not drawn["series"].isin(["optimum", "curve"]).any()
     words = " ".join(texts(loss.figure))
-    assert words.count(", not identified") == 4
     assert "hollow, not identified: 3 of 3" in words
     assert "diverged, not drawn: 12" in words
     assert "rule below 1 %: refuted" in words  # its own rate diverges at one size
@@ -56,10 +55,10 @@ def test_nothing_identified_is_said_and_no_optimum_is_drawn(no_rates, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page(rates, no_rates, venue, on_the_page):
+def test_the_page_is_legible(rates, no_rates, venue, legible):
     for case in (rates, no_rates):
         (loss, cost), _ = draw(*case, venue=venue)
-        on_the_page((loss, cost), slack=0)
+        legible((loss, cost))
         assert (cost.get_position().x0 > loss.get_position().x1) == (venue == "neurips")
 
 

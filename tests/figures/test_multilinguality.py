@@ -110,10 +110,10 @@ def test_what_cannot_be_told_is_said(unknown, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page_and_apart(found, unknown, venue, on_the_page):
+def test_the_page_is_legible(found, unknown, venue, legible):
     for case in (found, unknown):
         axes, _ = draw(*case, venue=venue)
-        on_the_page(axes)
+        legible(axes)
         with context():
             rows = [label.get_window_extent() for label in axes[-1].get_yticklabels()]
         assert all(upper.y0 > lower.y1 - 1 for upper, lower in zip(rows[:-1], rows[1:], strict=True))

@@ -6,55 +6,19 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.fit import fit_file
-from analysis.laws.depth import fit_depth
-from analysis.laws.multilinguality import fit_runs as fit_multilinguality
-from analysis.laws.prepacking import fit_prepacking
 from analysis.laws.registry import LAWS
 from analysis.laws.scaling import fit_runs as fit_scaling
-from analysis.laws.stability_gap import fit_runs as fit_stability_gap
 from curselab.contract import check_frame
 from curselab.errors import InputError
 from figures.overview import draw, draw_files
 from figures.style import COLOURS, NOTE_PT, context
-from tests.analysis.depth_factories import CURED, CURSED, depth_tables
 from tests.analysis.factories import scaling_runs
-from tests.analysis.multilinguality_factories import multilinguality_runs
-from tests.analysis.prepacking_factories import times
-from tests.analysis.stability_gap_factories import stability_gap_tables
 
 
 @pytest.fixture(scope="module")
-def found(scaling, gap, rates):
-    """Fits of all laws, and their tables."""
-    deep, layers = depth_tables({"pre": CURSED, "lns": CURED}, depths=(12,), rates=(1.0,))
-    languages = multilinguality_runs(sizes=(6_000,), tokens=(20_000, 80_000), languages=2, seeds=2)
-    prefills = times(noise=0.02, batches=(8,)).assign(time_over_limit=1.5, peak_bytes=1000)
-    runs, metrics = stability_gap_tables(arms=((), ("subset",)), budgets=(100_000,))
-    fits = {
-        "prepacking": fit_prepacking(prefills, bootstrap=10),
-        "scaling": scaling[0],
-        "capacity_gap": gap[0],
-        "learning_rate": rates[0],
-        "depth": fit_depth(deep, layers),
-        "multilinguality": fit_multilinguality(languages, bootstrap=100),
-        "stability_gap": fit_stability_gap(runs, metrics),
-    }
-    tables = {
-        "scaling": {"runs": scaling[1]},
-        "capacity_gap": {"runs": gap[1]},
-        "learning_rate": {"runs": rates[1]},
-        "depth": {"runs": deep, "layers": layers},
-        "multilinguality": {"runs": languages},
-        "stability_gap": {"runs": runs, "metrics": metrics},
-        "prepacking": {"runs": prefills},
-    }
-    return fits, tables
-
-
-@pytest.fixture(scope="module")
-def page(found):
+def page(laws):
     """The overview of all of them."""
-    return draw(*found)
+    return draw(*laws)
 
 
 def words(ax):
@@ -72,8 +36,8 @@ def test_every_law_has_a_panel_with_its_units_and_all_words_can_be_read(page, te
     assert "bars and bands: 95 %\nstability gap: lowest and highest seed" in texts(axes[0].figure)
 
 
-def test_panels_say_what_their_laws_found(found, page):
-    fits, _ = found
+def test_panels_say_what_their_laws_found(laws, page):
+    fits, _ = laws
     axes, _ = page
     said = {law: " ".join(words(ax).split()) for law, ax in zip(LAWS, axes, strict=True)}
     alpha = float(re.findall(r"alpha=([\d.]+)", said["scaling"])[0])
@@ -96,8 +60,8 @@ def test_what_is_returned_is_what_is_drawn(page):
         np.testing.assert_array_equal(np.unique(np.concatenate(lines), axis=0), np.unique(mine, axis=0))
 
 
-def test_the_numbers_are_those_of_the_fits(found, page):
-    fits, _ = found
+def test_the_numbers_are_those_of_the_fits(laws, page):
+    fits, _ = laws
     _, drawn = page
     gap = drawn[(drawn["law"] == "capacity_gap") & (drawn["series"] == "mean")]
     first = fits["capacity_gap"].students[0]
@@ -123,8 +87,8 @@ def test_labels_differ_in_colour_and_in_marker(page):
         assert {handle.get_color() for handle in handles} <= set(COLOURS)
 
 
-def test_a_law_without_a_fit_is_left_out_and_named(found, texts):
-    fits, tables = found
+def test_a_law_without_a_fit_is_left_out_and_named(laws, texts):
+    fits, tables = laws
     axes, drawn = draw({law: fit for law, fit in fits.items() if law not in ("depth", "prepacking")}, tables)
     assert len(axes) == len(LAWS) - 2
     assert not {"depth", "prepacking"} & set(drawn["law"])
@@ -146,29 +110,29 @@ def test_what_is_not_identified_is_said(no_gap, no_rates):
     assert "0 of 3 best rates found" in said[2]
 
 
-def test_a_panel_with_nothing_to_draw_says_so(found, texts):
-    fits, tables = found
+def test_a_panel_with_nothing_to_draw_says_so(laws, texts):
+    fits, tables = laws
     axes, drawn = draw({"stability_gap": fits["stability_gap"]}, {"stability_gap": {"runs": tables["stability_gap"]["runs"]}})
     assert drawn.empty
     assert "nothing to draw" in texts(axes[0].figure)
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page_and_off_each_other(found, venue, on_the_page):
-    axes, _ = draw(*found, venue=venue)
-    on_the_page(axes)
+def test_the_page_is_legible_and_panels_are_apart(laws, venue, legible):
+    axes, _ = draw(*laws, venue=venue)
+    legible(axes)
     with context():
         boxes = [ax.get_tightbbox() for ax in axes]
     for a, b in itertools.combinations(boxes, 2):
         assert not a.overlaps(b)
 
 
-def test_it_draws_where_it_is_told(found):
+def test_it_draws_where_it_is_told(laws):
     given = Figure().subplots(1, 7)
-    axes, _ = draw(*found, ax=given)
+    axes, _ = draw(*laws, ax=given)
     assert list(axes) == list(given)
     with pytest.raises(InputError, match="1 axes were given, 7 are needed"):
-        draw(*found, ax=given[0])
+        draw(*laws, ax=given[0])
 
 
 def test_it_is_drawn_from_a_folder_of_results_and_repeats(tmp_path):

@@ -85,9 +85,9 @@ def test_a_bare_table_is_drawn_and_says_what_it_lacks(bare, texts):
 
 
 @pytest.mark.parametrize("venue", ["icml", "neurips"])
-def test_words_stay_on_the_page(found, bare, venue, on_the_page):
+def test_the_page_is_legible(found, bare, venue, legible):
     for case in (found, bare):
-        on_the_page(draw(*case, venue=venue)[0])
+        legible(draw(*case, venue=venue)[0])
 
 
 def test_it_draws_where_it_is_told(found):
