@@ -1,6 +1,5 @@
 """From run folders to tables: one row a run, long tables of measurements, and where each run came from."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from curselab.contract import check_frame, check_record, completed, table
 from curselab.errors import InputError
-from curselab.files import write_text, write_with
+from curselab.files import read_json, write_text, write_with
 from curselab.integrity import require_intact
 
 _FACTS = "git_revision git_dirty code_sha256 text_sha256 python torch lightning numpy device threads wall_s cpu_s"
@@ -151,16 +150,26 @@ def read_runs(path: str | Path, table_name: str = "runs") -> pd.DataFrame:
         return check_frame(table_name, _read_parquet(path), where=path)
     if path.suffix != ".csv":
         raise InputError(f"{path}: a file ending in .csv or .parquet is needed")
-    dtypes = {column.name: _PANDAS[column.dtype] for column in table(table_name).columns}
+    return check_frame(table_name, _read_csv(path, table_name), where=path)
+
+
+def _read_csv(path: Path, name: str) -> pd.DataFrame:
+    dtypes = {column.name: _PANDAS[column.dtype] for column in table(name).columns}
+    as_it_stands: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+    frame: pd.DataFrame
     try:
-        frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
-    except (ValueError, OverflowError, UnicodeDecodeError) as error:
+        try:
+            frame = pd.read_csv(path, dtype=dtypes, **as_it_stands)
+        except (TypeError, OverflowError):  # a number is not whole, or too large, and pandas does not say of which column
+            words = {column: dtype for column, dtype in dtypes.items() if dtype == "string"}
+            frame = pd.read_csv(path, dtype=words, **as_it_stands)
+    except ValueError as error:
         raise InputError(f"{path}: not a table of runs, {_one_line(error)} (see results/contract.yaml)") from None
-    return check_frame(table_name, frame, where=path)
+    return frame
 
 
 def _run_ids(shard: Path) -> list[str]:
-    content = _read_json(shard)
+    content = read_json(shard)
     try:
         return [str(run["run_id"]) for run in content["runs"]]
     except (KeyError, TypeError):
@@ -169,7 +178,7 @@ def _run_ids(shard: Path) -> list[str]:
 
 def _summary(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
-    record = _read_json(path)
+    record = read_json(path)
     if not isinstance(record, dict):
         raise InputError(f"{path}: one record of the table runs is needed")
     record = completed("runs", record)
@@ -192,7 +201,7 @@ def _measured(folder: Path, name: str) -> pd.DataFrame:
 
 
 def _provenance(folder: Path) -> dict[str, Any]:
-    facts = _flatten(_read_json(folder / "provenance.json"))
+    facts = _flatten(read_json(folder / "provenance.json"))
     # a fact may sit at any depth, such as packages.torch
     found = {name: next((facts[key] for key in facts if f"_{key}".endswith(f"_{name}")), None) for name in _PROVENANCE}
     return {"run_id": folder.name} | found
@@ -206,15 +215,6 @@ def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
         for key, item in value.items()
         for name, fact in _flatten(item, f"{prefix}_{key}" if prefix else key).items()
     }
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing, so the run or shard is not complete; start it again") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as JSON, {_one_line(error)}") from None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from curselab.errors import InputError
+
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it to ``path`` once it is safely on disk.
@@ -55,6 +57,22 @@ def write_json(path: Path, content: Any) -> None:
 def as_json(content: Any) -> str:
     """What ``write_json`` writes."""
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that ``write_json`` wrote.
+
+    Raises
+    ------
+    InputError
+        The file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing, so the run or shard is not complete; start it again") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as JSON, {error}") from None
 
 
 def write_folder(path: Path, fill: Callable[[Path], object]) -> None:

@@ -172,7 +172,7 @@ def _size(name: object, where: str) -> Mapping[str, Any]:
 
 
 def _tokens(mapping: Mapping[str, Any], ratio: object, where: str) -> int:
-    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or ratio <= 0:
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 < ratio < 2**63:
         raise InputError(f"{where}.tokens_per_parameter: {ratio!r} was given, a number above 0 is needed")
     tokens_a_step = _tokens_a_step(mapping, where)
     # non-embedding parameters do not depend on the vocabulary
@@ -192,7 +192,10 @@ def _set_learning_rate(mapping: dict[str, Any], factor: object, where: str) -> N
     rate, place = optimizer.setdefault("learning_rate", _ladder()["learning_rate"]), f"{where}.optimizer"
     if isinstance(rate, Mapping):
         training = from_mapping(TrainingSpec, mapping.get("training"), where=f"{where}.training")
-        rate = read_rule(rate, where=place).rate(_model(mapping, where), training.tokens)
+        try:
+            rate = read_rule(rate, where=place).rate(_model(mapping, where), training.tokens)
+        except OverflowError:
+            raise InputError(f"{place}.learning_rate: {dict(rate)} gives no finite rate") from None
     elif factor is None:
         return
     else:

@@ -5,7 +5,6 @@ A rule is plain data with a method ``rate``; YAML names it by its ``kind``, as i
 serves all matrices of a model, so muP's separate rate for embeddings (Yang et al. 2022, arXiv:2203.03466) is not among them.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -129,6 +128,6 @@ def scaled(rate: float, factor: object, *, where: str) -> float:
     InputError
         The factor is no finite number above 0.
     """
-    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < math.inf:
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor < 2**63:
         raise InputError(f"{where}.learning_rate_factor: {factor!r} was given, a number above 0 is needed")
     return float(f"{rate * factor:.4g}")

@@ -1,11 +1,11 @@
 """Weights on disk: safetensors for finished models, Lightning checkpoints only to go on after an interruption."""
 
 import hashlib
-import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import torch
 from safetensors import SafetensorError
 
 from curselab.errors import InputError
-from curselab.files import write_with
+from curselab.files import read_json, write_with
 from curselab.integrity import sha256_of
+from trainer.flops import count_parameters
 from trainer.model import Decoder
 from trainer.model_spec import ModelSpec
 from trainer.signals import HeldSignals
@@ -129,13 +130,18 @@ def load_trained(folder: Path) -> tuple[RunSpec, Decoder]:
     spec_file, weights = folder / "spec.json", folder / "weights.safetensors"
     if not (folder / "summary.json").exists() or not weights.exists():
         raise InputError(f"{folder}: no trained weights there; train that run first (its spec needs keep_weights: true)")
-    provenance = json.loads((folder / "provenance.json").read_text())
-    if sha256_of(weights) != provenance["weights_sha256"]:
+    if sha256_of(weights) != _recorded(folder, "weights_sha256"):
         raise InputError(f"{weights}: damaged weights; delete {folder} and train it again")
-    spec = RunSpec.from_mapping(json.loads(spec_file.read_text()), where=str(spec_file))
-    shape = from_mapping(ModelSpec, provenance["model"], where=str(folder / "provenance.json"))
-    model = Decoder(shape, spec.text.tokenizer.vocab_size, seed=spec.seed)
-    safetensors.torch.load_model(model, str(weights))
+    spec = RunSpec.from_mapping(read_json(spec_file), where=str(spec_file))
+    shape = from_mapping(ModelSpec, _recorded(folder, "model"), where=str(folder / "provenance.json"))
+    vocab_size = spec.text.tokenizer.vocab_size
+    # no model is built that these weights cannot fill, of two bytes a parameter at least
+    filled = 2 * count_parameters(shape, vocab_size).total <= weights.stat().st_size
+    if spec.run_id != folder.name or shape.context != spec.model.context or not filled:
+        raise InputError(f"{spec_file}: not what {weights} was trained by; delete {folder} and train it again")
+    model = Decoder(shape, vocab_size, seed=spec.seed)
+    with refusing(weights):
+        safetensors.torch.load_model(model, str(weights))
     return spec, model
 
 
@@ -156,13 +162,22 @@ def load_moments(folder: Path) -> dict[int, Any]:
     path = folder / MOMENTS
     if not path.exists():
         raise InputError(f"{folder}: holds no state of the optimiser; train that run with keep_optimizer: true")
-    if sha256_of(path) != json.loads((folder / "provenance.json").read_text())["optimizer_sha256"]:
+    if sha256_of(path) != _recorded(folder, "optimizer_sha256"):
         raise InputError(f"{path}: damaged; delete {folder} and train it again")
     moments: dict[int, Any] = {}
     for key, value in safetensors.torch.load_file(path).items():
         number, name = key.split(".")
         moments.setdefault(int(number), {})[name] = value
     return moments
+
+
+def _recorded(folder: Path, name: str) -> Any:
+    """Return a fact of a run's provenance."""
+    path = folder / "provenance.json"
+    content = read_json(path)
+    if not isinstance(content, dict) or name not in content:
+        raise InputError(f"{path}: {name} is missing; delete {folder} and train it again")
+    return content[name]
 
 
 def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
@@ -188,11 +203,20 @@ def resumable(path: Path, fingerprint: dict[str, str]) -> dict[str, Any] | None:
         )
         path.unlink(missing_ok=True)  # several devices may find it so
         return None
-    if checkpoint.get("fingerprint") != fingerprint:
+    if not isinstance(checkpoint, dict) or checkpoint.get("fingerprint") != fingerprint:
         log.warning("%s: a checkpoint of another run, of other code or on other text; the run starts anew", path)
         path.unlink(missing_ok=True)
         return None
     return checkpoint
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Say in one line that what is loaded does not fit, though it is marked as if it did: it was made up, or moved here."""
+    try:
+        yield
+    except (AttributeError, KeyError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: does not fit this run ({_first_line(error)}); delete it and start again") from None
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:

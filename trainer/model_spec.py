@@ -11,6 +11,8 @@ Scheme = Literal[
     "layerscale", "prores",
 ]  # fmt: skip
 Initialisation = Literal["plain", "scaled", "depth_scaled", "deepnorm"]
+MOST = 2**20
+"""Of width, depth, heads and context, so that no list a block or token is without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         for name in ("width", "depth", "heads", "ffn_width", "context"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+            require(1 <= getattr(self, name) <= MOST, name, getattr(self, name), f"1 or more, and {MOST:,} at most")
         if self.head_width == 0:
             require(self.width % (2 * self.heads) == 0, "heads", self.heads, f"a divisor of width / 2 = {self.width / 2:g}")
         require(self.head_width >= 0 and self.head_width % 2 == 0, "head_width", self.head_width, "an even number or 0")

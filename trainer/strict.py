@@ -10,6 +10,7 @@ left out, so that those results keep their names.
 import dataclasses
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -56,7 +57,10 @@ def from_mapping(cls: type[T], mapping: object, *, where: str = "") -> T:
         if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise InputError(f"{_join(where, name)}: missing, and it has no default")
     try:
-        return cls(**values)
+        made = cls(**values)
+        for name, value in values.items():  # JSON, by which runs are named, has no other numbers
+            require(not isinstance(value, float) or math.isfinite(value), name, value, "a finite number")
+        return made
     except InputError as error:
         raise InputError(f"{where}.{error}" if where else str(error)) from None
 
@@ -117,6 +121,8 @@ def _value(hint: Any, value: object, where: str) -> Any:
         return tuple(_value(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if dataclasses.is_dataclass(hint):
         return from_mapping(hint, value, where=where)  # type: ignore[arg-type]
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise InputError(f"{where}: a number of {value.bit_length()} bits was given, 63 are allowed")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

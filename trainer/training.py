@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curselab.contract import table
+from curselab.contract import check_record, completed, table
 from curselab.errors import InputError
+from curselab.files import read_json
 from curselab.integrity import require_intact
-from trainer.checkpoint import Checkpoints, load_moments, load_trained, resumable
+from trainer.checkpoint import Checkpoints, load_moments, load_trained, refusing, resumable
 from trainer.evaluation import ALL, Validation
 from trainer.gradient_probe import GradientProbe
 from trainer.layer_probe import LayerProbe
@@ -26,6 +27,7 @@ from trainer.schedule import last_rate
 from trainer.selection import choose
 from trainer.spec import DomainShare, RunSpec
 from trainer.stream import Windows, make_stream
+from trainer.strict import require
 from trainer.text.facts import ASKED, TOLD, items
 from trainer.text.prepared import PreparedText
 from trainer.text.sources import sources
@@ -95,7 +97,9 @@ class Training:
         for path in (self.checkpoints.path, self.checkpoints.before, *snapshots):
             state = resumable(path, self.marks(path))
             if state is not None:
-                self.resumed_at_step = int(state["global_step"])
+                with refusing(path):
+                    self.resumed_at_step = int(state["global_step"])
+                    require(0 < self.resumed_at_step < self.spec.steps, "step", self.resumed_at_step, "one of the run's")
                 return path, state
         return None
 
@@ -197,8 +201,11 @@ def load_finished(spec: RunSpec, role: str, run_id: str, runs: Path) -> Finished
     except (OSError, ValueError):
         raise InputError(f"run {spec.run_id}: its {role} {run_id} is not trained ({folder})") from None
     require_intact(folder)
+    with refusing(folder / "summary.json"):
+        summary = completed("runs", summary)
+        check_record("runs", summary)
     if summary["status"] != "ok":
-        found = RunSpec.from_mapping(json.loads((folder / "spec.json").read_text()), where=str(folder / "spec.json"))
+        found = RunSpec.from_mapping(read_json(folder / "spec.json"), where=str(folder / "spec.json"))
         return Finished(found, summary, None)
     found, model = load_trained(folder)
     # a tokenizer that learns from its text is another one on every text; bytes are bytes

@@ -1,5 +1,6 @@
 """What a saved fit of any law predicts at settings of one's own, and where it says so beyond its runs."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -115,7 +116,7 @@ def _require(law: str, inputs: Inputs, needed: Sequence[str], *, also: Sequence[
         perhaps = f" and perhaps {', '.join(also)}" if also else ""
         raise InputError(f"predict: {', '.join(inputs) or 'nothing'} was given, {law} needs {', '.join(needed)}{perhaps}")
     for name, values in inputs.items():
-        if name != "mixture" and not all(isinstance(value, int | float) and value > 0 for value in values):
+        if name != "mixture" and not all(isinstance(value, int | float) and 0 < value < math.inf for value in values):
             raise InputError(f"predict: {name} {', '.join(map(str, values))} was given, positive numbers are needed")
 
 

@@ -10,6 +10,11 @@ from analysis.laws.prepacking import BASELINE, PrepackingFit
 from analysis.laws.prepacking_work import BY_FLOP, SYMBOLS, Shape, count_work, terms
 from curselab.errors import InputError
 
+LONGEST = 2**24
+"""Tokens of a prompt, so that pairs of them are counted exactly."""
+LARGEST = 2048
+"""Prompts of a batch that is drawn: 100 draws take seconds, and their time grows with its square."""
+
 
 def predict_speedup(
     lengths: Sequence[int],
@@ -51,13 +56,16 @@ def predict_speedup(
     Raises
     ------
     InputError
-        No lengths, one below 1, or a batch or number of draws below 1.
+        No lengths, one below 1 or above ``LONGEST``, a batch below 1 or above ``LARGEST``, or a number of draws below 1.
     """
     level, sizes = check_level(level), np.asarray(lengths)
-    if sizes.ndim != 1 or not len(sizes) or not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 1:
-        raise InputError("lengths: whole numbers of tokens are needed, 1 or more each")
-    if draws < 1 or (batch is not None and batch < 1):
-        raise InputError(f"batch: {batch!r} and draws {draws!r} were given, 1 or more is needed")
+    whole = sizes.ndim == 1 and len(sizes) > 0 and np.issubdtype(sizes.dtype, np.integer)
+    if not whole or sizes.min() < 1 or sizes.max() > LONGEST:
+        raise InputError(f"lengths: whole numbers of tokens are needed, 1 to {LONGEST:,} each")
+    if draws < 1 or (batch is not None and not 1 <= batch <= LARGEST):
+        raise InputError(
+            f"batch: {batch!r} and draws {draws!r} were given, 1 or more is needed, and a batch of at most {LARGEST:,}"
+        )
     rng = np.random.default_rng(seed)
     batches = [sizes] if batch is None else [rng.choice(sizes, batch) for _ in range(draws)]
     theta = np.array([BY_FLOP[symbol] for symbol in SYMBOLS]) if fit is None else fit.theta

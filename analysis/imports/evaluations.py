@@ -189,7 +189,7 @@ def _by_step(points: Iterable[tuple[Any, str, Any]], repeated: Repeated, where: 
 def _number(raw: Any) -> float | None:
     try:
         return None if isinstance(raw, bool) else float(raw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

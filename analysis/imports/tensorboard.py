@@ -49,25 +49,40 @@ def read_tensorboard(path: str | Path, names: Names, **how: Unpack[How]) -> pd.D
 
 
 def _scalars(file: Path) -> Iterator[tuple[int, str, Any]]:
-    """Steps, tags and values, of summaries of both kinds: plain numbers, and tensors of the plugin for scalars."""
+    """Steps, tags and values."""
     try:
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
         from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.util.tensor_util import make_ndarray
     except ImportError:
         raise InputError(f"{file}: the package tensorboard is needed; run: pip install 'curselab[tensorboard]'") from None
     end = 0
     for record in RawEventFileLoader(str(file)).Load():
+        try:
+            yield from _of_record(record)
+        except (DecodeError, KeyError, TypeError, ValueError):  # its checksums are right, so it was written so
+            raise InputError(f"{file}: the record at byte {end} is no event of TensorBoard with single numbers") from None
         end += len(record) + _FRAME
-        event = Event.FromString(record)
-        for value in event.summary.value:
-            if value.HasField("simple_value"):
-                yield event.step, value.tag, value.simple_value
-            elif value.metadata.plugin_data.plugin_name == "scalars":
-                yield event.step, value.tag, make_ndarray(value.tensor).item()
     # its reader stops at the first record that it cannot read, and says nothing
     if end < file.stat().st_size:
         raise InputError(
             f"{file}: nothing can be read from byte {end} on, the run was killed as it wrote or the file is damaged;"
             f" 'truncate -s {end}' of a copy leaves what can be read"
         )
+
+
+def _of_record(record: bytes) -> list[tuple[int, str, Any]]:
+    """Scalars of a record, of summaries of both kinds: plain numbers, and tensors of the plugin for scalars."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.util.tensor_util import make_ndarray
+
+    event = Event.FromString(record)
+    found: list[tuple[int, str, Any]] = []
+    for value in event.summary.value:
+        if value.HasField("simple_value"):
+            found.append((event.step, value.tag, value.simple_value))
+        elif value.metadata.plugin_data.plugin_name == "scalars":
+            # before room is made for all that it says to hold
+            if any(dim.size != 1 for dim in value.tensor.tensor_shape.dim):
+                raise ValueError("not one number")
+            found.append((event.step, value.tag, make_ndarray(value.tensor).item()))
+    return found

@@ -50,5 +50,7 @@ def main() -> NoReturn:
 
 
 def _leave(line: str, status: int) -> NoReturn:
-    print(f"curselab: {line}", file=sys.stderr)
+    # what was given may hold line breaks, or orders to the terminal
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    print(f"curselab: {printable}", file=sys.stderr)
     sys.exit(status)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.checkpoint import save_state
+from trainer.checkpoint import refusing, save_state
 from trainer.objective import objective_loss, seed_dropout, teacher_logits
 from trainer.optimizer import make_optimizer
 from trainer.stream import make_stream
@@ -78,7 +78,8 @@ class Stepper:
         """Of the parts of the step under way, in nats/token."""
         start = training.start()
         if start is not None:
-            self._load(start[1])
+            with refusing(start[0]):
+                self._load(start[1])
         else:
             training.probes.begin(self.model)
 
