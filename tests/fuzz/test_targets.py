@@ -1,0 +1,30 @@
+"""Hostile input is done with or refused in one line; ``benchmarks/fuzz.py`` tries the same for hours."""
+
+from pathlib import Path
+
+import pytest
+import rich.style  # noqa: F401  (its import draws from Python's global generator, which no test may do)
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.fuzz.attempt import attempt
+from tests.fuzz.targets import TARGETS
+
+CORPUS = Path(__file__).with_name("corpus")
+few = settings(max_examples=6, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_hostile_input_is_read_or_refused_in_one_line(name: str) -> None:
+    target = TARGETS[name]
+
+    @few
+    @given(target.contents())
+    def try_it(content: bytes) -> None:
+        attempt(target, content)
+
+    try_it()
+
+
+@pytest.mark.parametrize("file", sorted(CORPUS.glob("*/*")), ids=lambda file: f"{file.parent.name}-{file.name}")
+def test_what_was_found_once_is_refused(file: Path) -> None:
+    attempt(TARGETS[file.parent.name], file.read_bytes())
