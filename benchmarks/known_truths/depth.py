@@ -15,7 +15,7 @@ GAIN = 0.01  # nats/token a doubling, the least that is no vanishing return
 ALIKE = Truth(loss=lambda depth: float(2.0 - GAIN * np.log2(depth / 4)), variance=lambda x: 1 + 0.5 * x)
 CURSE = {
     "branch": ("branches shrink with depth", ""),
-    "jacobian": ("|J - I| shrinks with depth", ""),
+    "jacobian": ("Jacobians less the identity shrink with depth", ""),
     "share": ("median share below 1/3", "conservative: must lie below 1/3 too, not only its interval below 1/2"),
     "rho": ("Spearman's rho below -0.5", "conservative: must lie below -0.5 too, not only its interval below 0"),
     "useful": ("the share of useful blocks falls with L", ""),
