@@ -34,13 +34,14 @@ def test_only_the_named_rows_are_measured(tmp_path, monkeypatch: pytest.MonkeyPa
 
 
 def test_shares_are_near_careful_or_bold_by_their_distance_from_their_level(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = ["law,test,nominal_percent,rejected_percent,lower_percent,upper_percent"]
-    rows += ["a,near,5,6.9,6,8", "a,careful,5,2.9,2,4", "b,bold,2.5,3.6,3,5", "b,near,2.5,1.6,1,2"]
+    rows = ["law,test,nominal_percent,rejected_percent,lower_percent,upper_percent,replicates"]
+    rows += ["a,near,5,6.9,6,8,20", "a,careful,5,2.9,2,4,1000", "b,bold,2.5,3.6,2,5,200", "b,near,2.5,1.6,1,2,200"]
     (tmp_path / "results/reference").mkdir(parents=True)
     (tmp_path / "results/reference/shares.csv").write_text("\n".join(rows))
     monkeypatch.setattr(evidence, "ROOT", tmp_path)
     said, _ = evidence.simulated("shares.csv", "rejected_percent", "test", bold=1)
-    assert said == "2 of 4 near their level, 1 more careful, 1 less. Worst: 3.6 % [3.0, 5.0] for 2.5 %: b, bold"
+    assert said.startswith("2 of 4 near their level; beyond chance 2 are more careful and 1 less (20 to 1,000 tables each)")
+    assert said.endswith("Farthest: 3.6 % [2.0, 5.0] for 2.5 %, b, bold")
     assert evidence.simulated("absent.csv", "rejected_percent", "test", bold=1) == evidence.NOTHING
 
 
