@@ -42,6 +42,8 @@ def test_each_language_is_told_by_the_others():
     alone = _gains("matched", [[0.1, 0.1, 0.1], [0.9, -0.5, -0.6]])
     over = over_matched(_gains("near", np.zeros((2, 3))), alone)
     assert over.point[1, 0] == -0.1
+    two = over_matched(_gains("near", np.zeros((2, 2))), _gains("matched", [[0.1, 0.1], [0.9, -0.5]]))
+    np.testing.assert_allclose(two.point[1], [-0.1, 0.5])
     single = over_matched(_gains("near", [[0.0], [0.0]]), _gains("matched", [[0.1], [0.9]]))
     np.testing.assert_allclose(single.point[:, 0], [-0.1, -0.9])
 
