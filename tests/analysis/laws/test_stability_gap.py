@@ -54,6 +54,19 @@ def test_gap_forgetting_and_gain_are_told_apart(fit):
     assert verdicts == {"control": "learning rate", "new": "gap", "forgets": "forgetting", "gains": "none found"}
 
 
+def test_the_peak_is_where_another_split_has_its_own():
+    """A split that only forgets is best before the first step, where no other has gained anything."""
+    rises = log_of({"new": lambda t: 0.3 * (1 - np.exp(-t / 0.1))}, sd=1e-3)
+    falls = log_of({"new": lambda t: -0.3 * (1 - np.exp(-t / 0.1))}, sd=1e-3, split="other")
+    both = pd.concat([rises, falls], ignore_index=True)
+    own, elsewhere = (
+        next(gap for gap in fit_stability_gap(both, peak_split=split).gaps if gap.split == "general")
+        for split in (None, "other")
+    )
+    assert own.peak_gain.value == pytest.approx(0.3, abs=0.01)
+    assert elsewhere.peak_gain.value == pytest.approx(0, abs=0.01)
+
+
 def test_a_few_per_cent_that_come_back_are_no_gap():
     slight = log_of({"new": lambda t: dip(t, 0.0, 0.6, slow=40.0)}, sd=1e-4)  # index 0.02
     (gap,) = fit_stability_gap(slight).gaps
