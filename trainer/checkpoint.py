@@ -215,7 +215,7 @@ def refusing(path: Path) -> Iterator[None]:
     """Say in one line that what is loaded does not fit, though it is marked as if it did: it was made up, or moved here."""
     try:
         yield
-    except (AttributeError, KeyError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise InputError(f"{path}: does not fit this run ({_first_line(error)}); delete it and start again") from None
 
 
