@@ -10,8 +10,8 @@ from analysis.laws.registry import find
 from figures.style import save
 
 
-def draw_file(law: str, fit_path: Path, runs_path: Path, stem: Path, *, venue: str = "neurips") -> tuple[Path, Path]:
-    """Draw a law's figure as ``stem.pdf`` and ``stem.png``.
+def draw_file(law: str, fit_path: Path, runs_path: Path, stem: Path, *, venue: str = "neurips") -> tuple[Path, ...]:
+    """Draw a law's figure as ``stem.pdf``, ``stem.png`` and ``stem.svg``.
 
     Parameters
     ----------

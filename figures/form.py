@@ -10,7 +10,7 @@ from figures.scaling import draw
 from figures.style import save
 
 
-def draw_form(fit: Any, runs: pd.DataFrame, stem: Path, *, venue: str = "neurips") -> tuple[Path, Path]:
+def draw_form(fit: Any, runs: pd.DataFrame, stem: Path, *, venue: str = "neurips") -> tuple[Path, ...]:
     """Draw a law of parameters and tokens that was fitted to a researcher's own table, as ``stem.pdf`` and ``stem.png``."""
     if tuple(fit.form.inputs) != ("params", "tokens"):
         raise InputError(

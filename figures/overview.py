@@ -74,7 +74,7 @@ def draw(
     return axes, pd.concat(parts, ignore_index=True)
 
 
-def draw_files(laws: Sequence[str] | None, results: Path, stem: Path, *, venue: str = "neurips") -> tuple[Path, Path]:
+def draw_files(laws: Sequence[str] | None, results: Path, stem: Path, *, venue: str = "neurips") -> tuple[Path, ...]:
     """Draw the laws whose fit is in a folder of results, as ``stem.pdf`` and ``stem.png``.
 
     Parameters

@@ -4,6 +4,7 @@ Nothing here changes matplotlib's global settings; figures are built and saved i
 """
 
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -44,6 +45,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#767676"
 NOTE_PT = 7
 
+_TIMES = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+"""Kind of file -> what matplotlib would write into it that differs from one time or machine to another."""
+
 
 def context() -> AbstractContextManager[None]:
     """Return the house style as a context; outside it matplotlib is as it was."""
@@ -71,19 +75,19 @@ def new_figure(venue: str, *, aspect: float) -> Figure:
     return Figure(figsize=(width, width * aspect))
 
 
-def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Save ``stem.pdf`` and ``stem.png``; the same figure gives the same bytes.
+def save(figure: Figure, stem: Path) -> tuple[Path, ...]:
+    """Save ``stem.pdf``, ``stem.png`` and ``stem.svg``; the same figure gives the same bytes.
 
     Returns
     -------
     tuple of Path
-        The two files.
+        The three files.
     """
-    pdf, png = stem.with_name(f"{stem.name}.pdf"), stem.with_name(f"{stem.name}.png")
+    files = tuple(stem.with_name(f"{stem.name}.{ending}") for ending in _TIMES)
     with context():
-        write_with(pdf, lambda path: figure.savefig(path, metadata={"CreationDate": None}))
-        write_with(png, lambda path: figure.savefig(path, metadata={"Software": None}))
-    return pdf, png
+        for file, name in zip(files, _TIMES.values(), strict=True):
+            write_with(file, partial(figure.savefig, metadata={name: None}))
+    return files
 
 
 def si_log_axis(axis: Axis, low: float, high: float) -> None:

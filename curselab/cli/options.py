@@ -25,6 +25,7 @@ def law_names(incomplete: str) -> list[str]:
 
 
 Config = Annotated[Path, typer.Option(help="Grid, such as config/smoke.yaml.")]
+Venue = Annotated[str, typer.Option(help="Whose column the figure is as wide as: neurips, icml, acl, beamer, ...")]
 Results = Annotated[Path, typer.Option(help="Folder of results.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that train at once, one thread each.")]
 Form = Annotated[Format, typer.Option("--format", help="text for people; csv and json, without rounding, for programs.")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from curselab.cli.options import Config, FitFile, Results, Workers, law_names
+from curselab.cli.options import Config, FitFile, Results, Venue, Workers, law_names
 from curselab.errors import InputError
 
 app = typer.Typer()
@@ -193,7 +193,8 @@ def figure(
     law: Annotated[str, typer.Argument(autocompletion=law_names)],
     fit: Annotated[Path, typer.Option(help="JSON file of the fit.")],
     runs: Annotated[Path, typer.Option(help="Table of runs.")],
-    stem: Annotated[Path, typer.Option(help="Path of the figure without its ending; .pdf and .png are made.")],
+    stem: Annotated[Path, typer.Option(help="Path of the figure without its ending; .pdf, .png and .svg are made.")],
+    venue: Venue = "neurips",
 ) -> None:
     """Draw a law's figure from its fit.
 
@@ -201,14 +202,15 @@ def figure(
     """
     from figures.draw import draw_file
 
-    draw_file(law, fit, runs, stem)
+    draw_file(law, fit, runs, stem, venue=venue)
 
 
 @app.command(rich_help_panel=PANEL)
 def overview(
-    stem: Annotated[Path, typer.Option(help="Path of the figure without its ending; .pdf and .png are made.")],
+    stem: Annotated[Path, typer.Option(help="Path of the figure without its ending; .pdf, .png and .svg are made.")],
     laws: Annotated[list[str] | None, typer.Argument(help="Laws to draw, all when left out.")] = None,
     results: Results = Path("results"),
+    venue: Venue = "neurips",
 ) -> None:
     """Draw the headlines of all laws whose fits are there, on one page.
 
@@ -218,7 +220,7 @@ def overview(
     """
     from figures.overview import draw_files
 
-    draw_files(laws, results, stem)
+    draw_files(laws, results, stem, venue=venue)
 
 
 @app.command(rich_help_panel=PANEL)

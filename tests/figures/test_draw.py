@@ -19,7 +19,7 @@ def test_a_figure_is_drawn_from_files_and_repeats(tmp_path):
     fit_file("capacity_gap", tmp_path / "runs.csv", tmp_path / "fit.json")
     first = draw_file("capacity_gap", tmp_path / "fit.json", tmp_path / "runs.csv", tmp_path / "a/gap")
     second = draw_file("capacity_gap", tmp_path / "fit.json", tmp_path / "runs.csv", tmp_path / "b/gap")
-    assert [path.name for path in first] == ["gap.pdf", "gap.png"]
+    assert [path.name for path in first] == ["gap.pdf", "gap.png", "gap.svg"]
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes()
     with pytest.raises(InputError, match="allowed: scaling, capacity_gap"):

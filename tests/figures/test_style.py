@@ -23,10 +23,11 @@ def _draw(venue="neurips"):
 
 @pytest.mark.parametrize("venue", WIDTHS_IN)
 def test_the_page_has_exactly_the_venue_s_width(tmp_path, venue):
-    pdf, png = save(_draw(venue), tmp_path / "figure.v1")
+    pdf, png, svg = save(_draw(venue), tmp_path / "figure.v1")
     box = re.search(rb"/MediaBox \[ ?([\d. ]+?) ?\]", pdf.read_bytes()).group(1).split()
     assert float(box[2]) == pytest.approx(72 * WIDTHS_IN[venue], abs=1e-3)
-    assert pdf.name == "figure.v1.pdf"
+    assert [file.name for file in (pdf, png, svg)] == ["figure.v1.pdf", "figure.v1.png", "figure.v1.svg"]
+    assert f'width="{72 * WIDTHS_IN[venue]:g}' in svg.read_text()
     assert abs(imread(png).shape[1] - 300 * WIDTHS_IN[venue]) <= 1
 
 

@@ -11,6 +11,7 @@ rule figure:
         runs="results/tables/{law}/runs.parquet",
     output:
         pdf="results/figures/{law}.pdf",
+        svg="results/figures/{law}.svg",
         png=report(
             "results/figures/{law}.png",
             category="{law}",
@@ -47,6 +48,7 @@ rule overview:
         ],
     output:
         pdf="results/figures/overview.pdf",
+        svg="results/figures/overview.svg",
         png=report(
             "results/figures/overview.png",
             category="all laws",

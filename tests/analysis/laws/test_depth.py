@@ -110,7 +110,7 @@ def test_a_fit_file_and_a_figure_read_the_layers_beside_the_runs(tables, tmp_pat
     result = fit_file("depth", tmp_path / "runs.csv", tmp_path / "fit.json")
     assert read_fit(tmp_path / "fit.json") == result
     assert set(json.loads((tmp_path / "fit.json").read_text())["inputs"]) == {"runs_sha256", "layers_sha256"}
-    pdf, _ = draw_file("depth", tmp_path / "fit.json", tmp_path / "runs.csv", tmp_path / "depth")
+    pdf, *_ = draw_file("depth", tmp_path / "fit.json", tmp_path / "runs.csv", tmp_path / "depth")
     assert pdf.read_bytes().startswith(b"%PDF")
     check_frame("layers", tables[1], where="x").to_parquet(tmp_path / "layers.parquet")
     (tmp_path / "layers.csv").unlink()

@@ -65,7 +65,7 @@ def test_a_researcher_s_table_is_fitted_written_and_drawn(ask, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "L = E + A/N^alpha + B/D^beta" in done.stdout
     assert read_fit(tmp_path / "fit.json").summary() == done.stdout.rstrip("\n")
-    assert {"drawn.pdf", "drawn.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"drawn.pdf", "drawn.png", "drawn.svg"} <= {path.name for path in tmp_path.iterdir()}
     refused(ask("fit", "mine.csv", "--law", "chinchilla"), "'params'", "missing")
     refused(ask("fit", "none.csv", "--law", "chinchilla"), "none.csv: no such file")
     refused(ask("fit", "mine.csv", "--law", "gravity"), "'gravity'", "chinchilla")
