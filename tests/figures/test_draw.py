@@ -4,14 +4,17 @@ import re
 import numpy as np
 import pytest
 
-from analysis.fit import fit_file
-from analysis.laws.registry import LAWS
+from analysis.fit import fit_file, read_beside, read_table
+from analysis.laws.registry import LAWS, find
 from curselab.contract import check_frame
 from curselab.errors import InputError
 from figures import overview
 from figures.draw import draw_file
 from figures.style import WIDTHS_IN, save
 from tests.analysis.factories import capacity_gap_runs
+
+_SLOW = [pytest.mark.slow, pytest.mark.timeout(3600)]
+LONG = [pytest.param(law, marks=_SLOW) for law in ("depth", "multilinguality", "stability_gap")]
 
 
 def test_a_figure_is_drawn_from_files_and_repeats(tmp_path):
@@ -38,3 +41,13 @@ def test_every_figure_has_exactly_the_venue_s_page_and_truetype_fonts(laws, venu
         assert size == pytest.approx([72 * WIDTHS_IN[venue], 72 * figure.get_figheight()], abs=1e-3)
         assert b"/Type3" not in content
         assert b"/FontFile2" in content
+
+
+@pytest.mark.parametrize("law", ["capacity_gap", "kernel_toy", "mapping", "prepacking", *LONG])
+def test_the_figure_of_a_full_grid_is_legible(root, law, legible):
+    runs, entry = root / "results" / "reference" / law / "runs.csv", find(law)
+    table, beside = read_table(law, runs), read_beside(law, runs)
+    fit = entry.load_fit()(table, **beside, **entry.options)
+    for venue in ("acl", "neurips"):
+        axes, _ = importlib.import_module(f"figures.{entry.room}").draw(fit, table, **beside, venue=venue)
+        legible(np.ravel(axes))
