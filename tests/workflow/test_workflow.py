@@ -131,7 +131,7 @@ def test_a_killed_workflow_goes_on_and_ends_with_the_same_bytes(
     done = checkout.run()
     assert done.returncode == 0, done.stdout
     assert survived.items() <= checkout.summaries().items()
-    assert len(finished.undisturbed) == 30
+    assert len(finished.undisturbed) == 35
     assert checkout.outputs() == finished.undisturbed
 
 
