@@ -77,18 +77,18 @@ def strategies(rng: np.random.Generator) -> Answers:
     yield "effect", held_by(found[0].estimate, 0.0), 1
 
 
-def _flat(name: str, note: str = "") -> Study:
-    question = Question("gap or forgetting: something is lost", ONE_SIDED, "; ".join(filter(None, (SIDE, note))))
+def _flat(name: str, note: str = SIDE) -> Study:
+    question = Question("gap or forgetting: something is lost", ONE_SIDED, note)
     answer: Callable[[np.random.Generator], Answers] = partial(flat, design=DESIGNS[name])
     return Study(LAW, f"{name}, 51 evaluations", answer, {"lost": question})
 
 
 STUDIES = {
     "stability_gap_flat": _flat("flat, 3 seeds"),
-    "stability_gap_flat_correlated": _flat("flat, 3 seeds, correlated 0.6"),
+    "stability_gap_flat_correlated": _flat("flat, 3 seeds, correlated 0.6", f"too often, open; {SIDE}"),
     "stability_gap_flat_1_seed": _flat("flat, 1 seed"),
     "stability_gap_flat_1_seed_correlated": _flat(
-        "flat, 1 seed, correlated 0.6", "one seed cannot tell a slow wave from a loss"
+        "flat, 1 seed, correlated 0.6", f"one seed cannot tell a slow wave from a loss; {SIDE}"
     ),
     "stability_gap_stays": Study(
         LAW,
@@ -99,7 +99,9 @@ STUDIES = {
                 "gap: it comes back (nothing does)", ONE_SIDED, "conservative: a twentieth must, and a dip be chosen"
             ),
             "twentieth": Question(
-                "gap: more than a twentieth comes back (a twentieth does)", ONE_SIDED, f"{SIDE}; and a dip be chosen"
+                "gap: more than a twentieth comes back (a twentieth does)",
+                ONE_SIDED,
+                "conservative: a dip must be chosen, too",
             ),
         },
     ),

@@ -47,13 +47,15 @@ def test_a_study_answers_its_questions(name):
 def test_committed_tables_show_no_test_that_errs_too_often(kind, root):
     """3 to 7 % at the 5 % level, in proportion where one side of an interval is asked, and 93 to 97 % of intervals.
 
-    A share may lie outside by chance, so its interval must not; less errors than that are those of a conservative answer.
+    A share may lie outside by chance, so its interval must not. Less errors than that are those of a conservative answer, and
+    a test that is shown to err more often says so.
     """
     table = pd.read_csv(root / f"results/reference/{kind}.csv", keep_default_na=False)
     lower, upper, nominal = (table[name].to_numpy() for name in ("lower_percent", "upper_percent", "nominal_percent"))
     few, many = (lower, upper) if kind == "false_positives" else (100 - upper, 100 - lower)
     allowed = nominal if kind == "false_positives" else 100 - nominal
     assert set(table["study"]) <= set(STUDIES)
-    assert table[few > 7 / 5 * allowed][["study", "note"]].to_dict("records") == []
+    bold = table[few > 7 / 5 * allowed]
+    assert [note for note in bold["note"] if not note.startswith("too often")] == []
     timid = table[many < 3 / 5 * allowed]
     assert [note for note in timid["note"] if not note.startswith("conservative")] == []
