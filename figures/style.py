@@ -45,7 +45,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "#767676"
 NOTE_PT = 7
 
-_TIMES = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
+_VARYING = {"pdf": "CreationDate", "png": "Software", "svg": "Date"}
 """Kind of file -> what matplotlib would write into it that differs from one time or machine to another."""
 
 
@@ -83,9 +83,9 @@ def save(figure: Figure, stem: Path) -> tuple[Path, ...]:
     tuple of Path
         The three files.
     """
-    files = tuple(stem.with_name(f"{stem.name}.{ending}") for ending in _TIMES)
+    files = tuple(stem.with_name(f"{stem.name}.{ending}") for ending in _VARYING)
     with context():
-        for file, name in zip(files, _TIMES.values(), strict=True):
+        for file, name in zip(files, _VARYING.values(), strict=True):
             write_with(file, partial(figure.savefig, metadata={name: None}))
     return files
 

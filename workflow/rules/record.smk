@@ -24,6 +24,9 @@ rule record:
         said=lambda wildcards: short_hash(configuration(Path(CONFIG), wildcards.law)),
         caption=law_caption,
         code=code_hash("analysis.record"),
+        template=short_hash(
+            Path(workflow.basedir, "analysis/record.html.jinja").read_text()
+        ),
     shell:
         "curselab record {wildcards.law} --config {params.config:q} --caption {params.caption:q} --out {output:q}"
         " 2>&1 | tee {log:q} >&2"
