@@ -5,20 +5,20 @@ r"""Prepacking: how much faster a prefill is that wastes less on padding, from t
           \varphi = \frac{\text{FLOP of a pair}}{\text{FLOP of a token}}, \quad
           \psi = \frac{\text{layers}}{\text{FLOP of a token}}
 
-==================  ====================================================================  =======
+==================  ====================================================================  =========
 symbol              meaning                                                               unit
-==================  ====================================================================  =======
+==================  ====================================================================  =========
 :math:`S`           speed-up over a batch that is padded on the left under a mask         1
 :math:`T`           time of a method, in times of one token in the matrices               1
 :math:`n`           slots, pads included                                                  1
-:math:`f`           bytes of a block's activations, in tensors of 32 MiB +                bytes
+:math:`f`           bytes of a block's activations, in tensors of 32 MiB and more         bytes
 :math:`p_c, p_m`    pairs of tokens in causal kernels, and under a dense mask             1
 :math:`q, s`        forward passes, and attention kernels a layer                         1
-:math:`e`           time of a byte that is fetched from the kernel anew                   FLOP
+:math:`e`           time of a byte that is fetched from the kernel anew                   FLOP/byte
 :math:`b, c`        time of a FLOP of attention over that of one in the matrices          1
 :math:`w`           what a forward pass costs in proportion to the weights that it reads  tokens
 :math:`g, h`        what a forward pass, and a kernel of attention, costs a layer beside  MFLOP
-==================  ====================================================================  =======
+==================  ====================================================================  =========
 
 Source: the accounting is that of Zhao et al. (2024), arXiv:2404.09529, whose own predictor is a line in the number of bins
 (:mod:`analysis.laws.prepacking_published`); the terms and their fit are ours. All methods are fitted together, in ln T, with a

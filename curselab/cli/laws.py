@@ -239,6 +239,7 @@ def compare(
 def _beside_published(read: dict[str, Any], runs: Path | None, out: Path | None, form: Form) -> None:
     from analysis.beside_published import beside_published
     from analysis.fit import read_table
+    from analysis.typeset import plain
     from curselab.cli.terminal import records, show
     from curselab.files import write_text
 
@@ -249,7 +250,7 @@ def _beside_published(read: dict[str, Any], runs: Path | None, out: Path | None,
     if out is not None:
         write_text(out, table.render(out.suffix))
         return
-    show(records(table.cells), form)
+    show(records(table.cells.map(plain)), form)
     if form is Format.TEXT:
         typer.echo(table.note)
 

@@ -109,6 +109,7 @@ def test_fits_are_compared_side_by_side_and_in_pairs(ask, fit_file) -> None:
 
 def test_published_numbers_stand_beside_a_fit(ask, fit_file, grid: Path) -> None:
     fit_file("a.json", seed=0)
+    assert "$" not in ask("compare", "a.json", "--published").stdout  # mathematics is for files
     found = rows(ask("compare", "a.json", "--published", "--format", "json"))
     assert {row["Quantity"] for row in found} == {"E", "A", "B", "alpha", "beta"}
     assert ask("compare", "a.json", "--published", "--out", "beside.md").returncode == 0
