@@ -11,7 +11,7 @@ verdict                what is shown, each at the level of the intervals
 ``gap, no control``    the same, with no control to compare with
 ``learning rate``      the same, but the depth is not shown to exceed the control's, or is the control's own
 ``forgetting``         the depth is above zero, and no more than that twentieth is shown to come back
-``none found``         the depth is not shown to be above zero
+``none found``         the depth is not shown to be above zero, or from three seeds on not in seeds that are left out
 =====================  =================================================================================================
 
 Metrics are defined in :mod:`analysis.laws.stability_gap_metrics`, forms in :mod:`analysis.laws.stability_gap_forms`, and the

@@ -126,7 +126,8 @@ def verdict_of(
     fit: FittedCurve, found: Mapping[str, Estimate], over: Estimate | None = None, *, least_index: float = LEAST_INDEX
 ) -> Verdict:
     """Word for a curve, from its estimates and its excess over the control, where there is one."""
-    if not is_above(found["depth"]):
+    held_out = found["held_out_depth"]
+    if not is_above(found["depth"]) or (held_out != Estimate(None) and not is_above(held_out)):
         return "none found"
     if not (fit.dips and is_above(found["gap_index"], least_index)):
         return "forgetting"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
-from analysis.fitting.seeds import Estimate, ratio_over_seeds
+from analysis.fitting.seeds import Estimate, over_seeds, ratio_over_seeds
 from analysis.laws.stability_gap_curve import FittedCurve, estimate, pseudo_values, spread
 from analysis.laws.stability_gap_metrics import Metrics, first_reach, measure
 
@@ -31,11 +31,25 @@ def estimates(fit: FittedCurve, metrics: Metrics, *, tolerance: float, level: fl
     if fit.kind == "jackknife" and np.isfinite(metrics.gap_index).all():
         back, lost = (pseudo_values(values[0], values[1:]) for values in (metrics.transient, metrics.depth))
         found["gap_index"] = ratio_over_seeds(back, lost, level)
+    found["held_out_depth"] = held_out_depth(fit, level)
     slope = np.gradient(fit.fitted, fit.times), np.gradient(fit.replicates, fit.times, axis=1)
     above = fit.fitted - fit.fitted[0] + tolerance, fit.replicates - fit.replicates[:, :1] + tolerance
     found["time_to_minimum"] = _when(fit, *slope, at=float(metrics.time_to_minimum[0]), level=level)
     found["time_to_recovery"] = _when(fit, *above, at=float(metrics.time_to_recovery[0]), level=level)
     return found
+
+
+def held_out_depth(fit: FittedCurve, level: float) -> Estimate:
+    """Mean over seeds of what each loses up to where all others together are lowest; None without the jackknife.
+
+    The lowest point of a curve lies below its start by chance alone. Noise of the other seeds is not that of the seed that is
+    left out, so this depth is zero on average where nothing is lost, whatever noise neighbouring evaluations share.
+    """
+    if fit.kind != "jackknife":
+        return Estimate(None)
+    seeds = pseudo_values(fit.fitted, fit.replicates)
+    lowest = fit.replicates.argmin(axis=1)
+    return over_seeds(seeds[:, 0] - seeds[np.arange(len(seeds)), lowest], level)
 
 
 def _when(fit: FittedCurve, value: Vector, replicates: Vector, *, at: float, level: float) -> Estimate:

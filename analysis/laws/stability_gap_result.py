@@ -12,7 +12,7 @@ from analysis.fitting.seeds import Estimate
 Verdict = Literal["gap", "gap, no control", "learning rate", "forgetting", "none found"]
 
 _TOKENS = ("time_to_minimum", "time_to_recovery")
-_METRIC = ("start", "depth", "excess_depth", "regret_log", "final_gain", "peak_gain", "permanent", "transient")
+_METRIC = ("start", "depth", "held_out_depth", "excess_depth", "regret_log", "final_gain", "peak_gain", "permanent", "transient")
 _PLAIN = ("gap_index", "speed_up")
 
 
@@ -35,6 +35,8 @@ class Gap:
     start: Estimate
     """Of the metric, losses with their sign turned."""
     depth: Estimate
+    held_out_depth: Estimate = Estimate(None)
+    """Of each seed where all others are lowest, which chance makes no deeper; None without the jackknife."""
     excess_depth: Estimate
     """Over the control."""
     time_to_minimum: Estimate
@@ -96,7 +98,8 @@ class StabilityGapFit:
         for gap in self.gaps:
             margin = "--" if gap.margin is None else f"{gap.margin:.1f}"
             lines.append(f"{gap.arm}, {gap.split}: {gap.verdict} ({gap.form}, AICc margin {margin}, {gap.n_seeds} seeds)")
-            rows = {"depth": gap.depth, "excess depth": gap.excess_depth, "gap index": gap.gap_index}
+            rows = {"depth": gap.depth, "held-out depth": gap.held_out_depth, "excess depth": gap.excess_depth}
+            rows |= {"gap index": gap.gap_index}
             rows |= {"minimum (tokens)": gap.time_to_minimum, "recovery (tokens)": gap.time_to_recovery}
             rows |= {"final gain": gap.final_gain, "permanent": gap.permanent, "transient": gap.transient}
             lines += [f"    {name:18} {shown(e)}" for name, e in rows.items() if e != Estimate(None)]

@@ -85,7 +85,7 @@ def _flat(name: str, note: str = SIDE) -> Study:
 
 STUDIES = {
     "stability_gap_flat": _flat("flat, 3 seeds"),
-    "stability_gap_flat_correlated": _flat("flat, 3 seeds, correlated 0.6", f"too often, open; {SIDE}"),
+    "stability_gap_flat_correlated": _flat("flat, 3 seeds, correlated 0.6"),
     "stability_gap_flat_1_seed": _flat("flat, 1 seed"),
     "stability_gap_flat_1_seed_correlated": _flat(
         "flat, 1 seed, correlated 0.6", f"one seed cannot tell a slow wave from a loss; {SIDE}"
