@@ -12,7 +12,17 @@ from analysis.fitting.seeds import Estimate
 Verdict = Literal["gap", "gap, no control", "learning rate", "forgetting", "none found"]
 
 _TOKENS = ("time_to_minimum", "time_to_recovery")
-_METRIC = ("start", "depth", "held_out_depth", "excess_depth", "regret_log", "final_gain", "peak_gain", "permanent", "transient")
+_METRIC = (
+    "start",
+    "depth",
+    "held_out_depth",
+    "excess_depth",
+    "regret_log",
+    "final_gain",
+    "peak_gain",
+    "permanent",
+    "transient",
+)
 _PLAIN = ("gap_index", "speed_up")
 
 
