@@ -1,11 +1,12 @@
 """Names of the sweeps, one a law, of the benches and of the controlled truths: the same name in every room of the house."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import YAMLError, YAMLWarning
 
 from curselab.errors import InputError
 
@@ -24,10 +25,12 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     InputError
-        The file is missing, not UTF-8 or not YAML, aliases make it endless, a key is no string, or a number is too large.
+        The file is missing, not UTF-8 or not YAML, an anchor is given twice, aliases make it endless, a key is no string, or a number is too large.
     """
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", YAMLWarning)  # an anchor that is given twice is most often a slip
+            content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
@@ -38,6 +41,8 @@ def read_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{path}: {place}{getattr(error, 'problem', None) or 'not YAML'}") from None
+    except YAMLWarning as warning:
+        raise InputError(f"{path}: {' '.join(str(warning).split())}") from None
     except ValueError as error:  # a date that is none, a number of too many digits
         raise InputError(f"{path}: {error}") from None
     if _values(content, {}, path) > _MOST:

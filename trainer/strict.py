@@ -133,7 +133,7 @@ def _value(hint: Any, value: object, where: str) -> Any:
 def _tagged(members: tuple[Any, ...], value: object, where: str) -> Any:
     by_tag = {typing.get_args(_hints(member)[TAG])[0]: member for member in members}
     tag = value.get(TAG) if isinstance(value, Mapping) else None
-    if tag not in by_tag:
+    if not isinstance(tag, str) or tag not in by_tag:
         raise InputError(f"{_join(where, TAG)}: {_show(tag)} was given (allowed: {', '.join(by_tag)})")
     return from_mapping(by_tag[tag], value, where=where)
 

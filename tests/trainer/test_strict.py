@@ -39,6 +39,7 @@ def changed(path: str, value: object) -> dict:
         ("model.heads", 3, ["model.heads", "3", "divisor of width / 2"]),
         ("schedule.kind", "linear", ["schedule.kind", "'linear'", "cosine, wsd, constant"]),
         ("text.source.kind", "web", ["text.source.kind", "'web'", "installed, files, languages, huggingface"]),
+        ("text.source", {"kind": ["files"]}, ["text.source.kind", "['files']"]),
         ("text.source", {"path": "x"}, ["text.source.kind", "nothing"]),
         ("text.source", {"kind": "files"}, ["text.source.path", "missing"]),
         ("text.source", {"kind": "files", "path": "x", "domains": "est"}, ["text.source.domains", "a list is needed"]),
