@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -159,8 +160,10 @@ def _read_csv(path: Path, name: str) -> pd.DataFrame:
     frame: pd.DataFrame
     try:
         try:
-            frame = pd.read_csv(path, dtype=dtypes, **as_it_stands)
-        except (TypeError, OverflowError):  # a number is not whole, or too large, and pandas does not say of which column
+            with np.errstate(invalid="raise"):
+                frame = pd.read_csv(path, dtype=dtypes, **as_it_stands)
+        except (TypeError, OverflowError, FloatingPointError):
+            # a number is not whole, or too large, and pandas does not say of which column
             words = {column: dtype for column, dtype in dtypes.items() if dtype == "string"}
             frame = pd.read_csv(path, dtype=words, **as_it_stands)
     except ValueError as error:

@@ -9,6 +9,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from curselab.errors import InputError
 
+_LARGEST = 1e60
+
 
 def require_columns(data: pd.DataFrame, *names: str) -> None:
     """Refuse a table that lacks a column, naming the nearest one that it has.
@@ -42,12 +44,13 @@ def drop_diverged(data: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def positive(data: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """Return a column as positive, finite floats, ``(n_rows,)``.
+    """Return a column as positive floats of any size that is measured, ``(n_rows,)``.
 
     Raises
     ------
     InputError
-        The column holds text, a missing or infinite value, zero or less; the first such row is named.
+        The column holds text, a missing or infinite value, zero or less, or what lies beyond 1e-60 to 1e60, whose ratios and
+        squares would overflow; the first such row is named.
     """
     require_columns(data, name)
     column = data[name]
@@ -63,4 +66,8 @@ def positive(data: pd.DataFrame, name: str) -> NDArray[np.float64]:
             f"data: {name} is {values[row]} in row {data.index[row]}, a positive number is needed"
             " (a run without a loss has the status 'diverged')"
         )
+    bad = (values < 1 / _LARGEST) | (values > _LARGEST)
+    if bad.any():
+        row = int(bad.argmax())
+        raise InputError(f"data: {name} is {values[row]} in row {data.index[row]}, a number from 1e-60 to 1e60 is needed")
     return values

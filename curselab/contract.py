@@ -54,10 +54,10 @@ class Column:
             return self._string_fault(value)
         if isinstance(value, bool) or not isinstance(value, int if self.dtype == "int64" else (int, float)):
             return "a whole number is needed" if self.dtype == "int64" else "a number is needed"
-        if not math.isfinite(value):
-            return "a finite number is needed, null says missing"
-        if self.dtype == "int64" and not -(2**63) <= value < 2**63:
+        if self.dtype == "int64" and isinstance(value, int) and not -(2**63) <= value < 2**63:
             return "a whole number of 64 bits is needed"
+        if isinstance(value, int) and value.bit_length() > 1000 or not math.isfinite(value):  # no float is as large
+            return "a finite number is needed, null says missing"
         if self.minimum is not None and value < self.minimum:
             return f"{self.minimum:g} or more is needed"
         if self.maximum is not None and value > self.maximum:
@@ -169,8 +169,9 @@ def check_frame(table_name: str, frame: "pd.DataFrame", *, where: str | Path) ->
     import pandas as pd
 
     expected = table(table_name)
-    frame = frame.assign(**{column.name: column.older for column in _younger(expected, frame.columns)})
-    _check_names(expected, list(frame.columns), where=where)
+    younger = {column.name: column.older for column in _younger(expected, frame.columns)}
+    _check_names(expected, [*frame.columns, *younger], where=where)
+    frame = frame.assign(**younger)
     checked = pd.DataFrame({column.name: _cast(frame[column.name], column, where) for column in expected.columns})
     repeated = checked.duplicated(list(expected.key))
     if repeated.any():
@@ -204,7 +205,8 @@ def _cast(values: "pd.Series[Any]", column: Column, where: str | Path) -> "pd.Se
         raise _fault(where, int(null.to_numpy().argmax()), column, None)
     for value in _candidates(values[~null], column):
         if column.fault(value) is not None:
-            row = next(i for i, given in enumerate(values.tolist()) if given is value or given == value)
+            rows = zip(values.tolist(), null, strict=True)
+            row = next(i for i, (given, missing) in enumerate(rows) if not missing and (given is value or given == value))
             raise _fault(where, row, column, value)
     if column.dtype == "int64":
         whole = [None if missing else int(value) for value, missing in zip(values.tolist(), null, strict=True)]

@@ -25,7 +25,8 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     InputError
-        The file is missing, not UTF-8 or not YAML, an anchor is given twice, aliases make it endless, a key is no string, or a number is too large.
+        The file is missing, not UTF-8 or not YAML, an anchor is given twice, aliases make it endless, a key is no string, or
+        a number is too large.
     """
     try:
         with warnings.catch_warnings():

@@ -35,6 +35,9 @@ BUSBRIDGE_2025 = {"E": 1.220, "A": 3355.0, "B": 18186.0, "alpha": 0.408, "beta":
 """Busbridge et al. (2025), arXiv:2502.08606, table 6: supervised law."""
 
 
+_MOST = 150.0  # of the logarithm of a power: squares of ratios must not overflow
+
+
 def _kaplan(theta: Vector, inputs: Vector) -> Vector:
     """Ln L over ``(ln N_c, ln D_c, alpha_N, alpha_D)``."""
     n, d = np.log(inputs)
@@ -53,18 +56,21 @@ def _kaplan_jacobian(theta: Vector, inputs: Vector) -> Vector:
 
 def _kaplan_starts(inputs: Vector, log_loss: Vector) -> Vector:
     """At each pair of exponents, ``L^(1/alpha_D)`` is a linear, non-negative function of two powers."""
-    N, D = inputs
+    n, d = np.log(inputs)
     found = []
     for a_n, a_d in product((0.05, 0.1, 0.2, 0.35), (0.05, 0.1, 0.2, 0.35)):
-        target = np.exp(log_loss / a_d)
-        # of the size of one at the middle of the data, else the two columns differ by many powers of ten
-        at_n, at_d = np.exp(-a_n / a_d * np.log(N).mean()), np.exp(-np.log(D).mean())
-        design = np.column_stack([N ** (-a_n / a_d) / at_n, 1 / D / at_d]) / target[:, None]
-        size, _ = nnls(design, np.ones(len(N)))
-        size = np.maximum(size, 1e-6 * size.max()) / (at_n, at_d)
-        theta = np.array([a_d / a_n * np.log(size[0]), np.log(size[1]), a_n, a_d])
+        ratio, level = a_n / a_d, log_loss.mean() / a_d
+        design = np.column_stack([_relative(n, -ratio), _relative(d, -1.0)]) / _relative(log_loss, 1 / a_d)[:, None]
+        size, _ = nnls(design, np.ones(len(n)))
+        at_n, at_d = level + np.log(np.maximum(size, 1e-6 * size.max()))
+        theta = np.array([at_n / ratio + n.mean(), at_d + d.mean(), a_n, a_d])
         found.append((float(np.sum((_kaplan(theta, inputs) - log_loss) ** 2)), theta))
     return np.array([theta for _, theta in sorted(found, key=lambda pair: pair[0])[:6]])
+
+
+def _relative(logs: Vector, exponent: float) -> Vector:
+    """Power of the size of one at the middle of the data, else the columns differ by many powers of ten; of bounded size."""
+    return np.asarray(np.exp(np.clip(exponent * (logs - logs.mean()), -_MOST, _MOST)))
 
 
 def _outer(theta: Vector, inputs: Vector) -> Vector:

@@ -248,14 +248,21 @@ def _parquet(draw: st.DrawFn, table: pa.Table) -> bytes:
         elif change == "double":
             columns.append((name, old))
         elif change == "type":
-            columns[at] = name, _array(old.to_pylist(), draw(st.sampled_from(TYPES)), old)
+            columns[at] = name, _array(_plain(old), draw(st.sampled_from(TYPES)), old)
         else:
             odd = draw(st.lists(ATOMS | st.sampled_from([[1.0], {"a": 1}]), min_size=1, max_size=3))
-            values = odd[:1] + old.to_pylist()[1:] if change == "value" else (odd * len(old))[: len(old)]
+            values = odd[:1] + _plain(old)[1:] if change == "value" else (odd * len(old))[: len(old)]
             columns[at] = name, _array(values, draw(st.sampled_from(TYPES)), old)
     out = io.BytesIO()
     pq.write_table(pa.Table.from_arrays([array for _, array in columns], names=[name for name, _ in columns]), out)
     return out.getvalue()
+
+
+def _plain(array: pa.Array) -> list[Any]:
+    try:
+        return array.to_pylist()  # type: ignore[no-any-return]
+    except (OverflowError, ValueError):  # a date that Python cannot write
+        return [0] * len(array)
 
 
 def _array(values: list[Any], kind: pa.DataType | None, otherwise: pa.Array) -> pa.Array:

@@ -1,6 +1,7 @@
 """The road as a user walks it: Snakemake on a copy of the project, killed and edited on the way."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -29,6 +30,22 @@ def test_the_whole_road_ends_with_figures_and_nothing_left_to_do(finished: Check
         assert (results / "figures" / f"{law}.png").read_bytes().startswith(b"\x89PNG")
         assert r"\toprule" in (results / "tables" / f"{law}.tex").read_text()
     assert finished.planned() == {}
+
+
+@pytest.mark.parametrize("hours", [24, -24])
+def test_a_clock_that_jumps_makes_nothing_again(finished: Checkout, hours: int) -> None:
+    """What the wrong clock dated is compared by its content."""
+    results = finished.folder / "results"
+    inputs = [file for part in ("text", "shards", "tables") for file in results.glob(f"{part}/**/*.*") if file.is_file()]
+    when = time.time() + 3600 * hours
+    for file in inputs:
+        os.utime(file, (when, when))
+    try:
+        assert len({file.relative_to(results).parts[0] for file in inputs}) == 3
+        assert finished.planned() == {}
+    finally:
+        for file in inputs:
+            os.utime(file)
 
 
 def test_the_report_is_one_offline_file_with_every_figure_and_caption(finished: Checkout) -> None:

@@ -45,7 +45,9 @@ wildcard_constraints:
 
 def shard_inputs(wildcards):
     sweep, shard = wildcards.law, wildcards.shard
-    texts = expand("results/text/{text_id}", text_id=PLAN.text_ids(sweep, shard))
+    texts = expand(
+        "results/text/{text_id}/meta.json", text_id=PLAN.text_ids(sweep, shard)
+    )
     needed = expand(
         "results/shards/{law}/{shard}.json",
         law=sweep,

@@ -1,7 +1,8 @@
-# Text of a grid, read, split and tokenised once into memory-mapped files.
+# Text of a grid, read, split and tokenised once into memory-mapped files. Its meta.json holds their sha256, so that the same text
+# made again trains nothing again.
 rule text:
     output:
-        directory("results/text/{text_id}"),
+        "results/text/{text_id}/meta.json",
     log:
         "results/logs/text/{text_id}.log",
     conda:
@@ -14,5 +15,7 @@ rule text:
         config=CONFIG,
         source=lambda wildcards: TEXT_FINGERPRINTS[wildcards.text_id],
         code=code_hash("trainer.text.prepare"),
+        folder=lambda wildcards, output: Path(output[0]).parent,
     shell:
-        "curselab text {wildcards.text_id} --config {params.config:q} --out {output:q} 2>&1 | tee {log:q} >&2"
+        "rm -rf {params.folder:q} && curselab text {wildcards.text_id} --config {params.config:q} --out {params.folder:q}"
+        " 2>&1 | tee {log:q} >&2"
