@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CONTRACT = Path(__file__).parents[1] / "results" / "contract.yaml"
 _LOOK = "see results/contract.yaml"
 _NEEDED = object()
+_DTYPES: dict[str, Literal["string", "Int64", "float64"]] = {"string": "string", "int64": "Int64", "float64": "float64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,30 +204,37 @@ def _cast(values: "pd.Series[Any]", column: Column, where: str | Path) -> "pd.Se
     null = values.isna()
     if null.any() and not column.nullable:
         raise _fault(where, int(null.to_numpy().argmax()), column, None)
-    for value in _candidates(values[~null], column):
-        if column.fault(value) is not None:
-            rows = zip(values.tolist(), null, strict=True)
-            row = next(i for i, (given, missing) in enumerate(rows) if not missing and (given is value or given == value))
-            raise _fault(where, row, column, value)
+    if null.all():
+        return pd.Series([None] * len(values), dtype=_DTYPES[column.dtype])
+    if any(column.fault(value) is not None for value in _candidates(values[~null], column)):
+        rows = zip(map(partial(_plain, column), values.tolist()), null, strict=True)
+        given = [(row, value) for row, (value, missing) in enumerate(rows) if not missing]
+        row, first = next((row, value) for row, value in given if column.fault(value) is not None)
+        raise _fault(where, row, column, first)
     if column.dtype == "int64":
         whole = [None if missing else int(value) for value, missing in zip(values.tolist(), null, strict=True)]
         return pd.Series(pd.array(whole, dtype="Int64"))
-    return values.reset_index(drop=True).astype("string" if column.dtype == "string" else "float64")
+    return values.reset_index(drop=True).astype(_DTYPES[column.dtype])
 
 
 def _candidates(values: "pd.Series[Any]", column: Column) -> list[Any]:
     """Return the few values that decide whether all are allowed: of a column of numbers, its extremes."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    if not is_numeric_dtype(values.dtype) or is_bool_dtype(values.dtype) or not len(values):
-        plain = values.unique().tolist()
-        return [int(v) if column.dtype == "int64" and isinstance(v, float) and v.is_integer() else v for v in plain]
-    extremes = [values.min(), values.max()]
-    if column.dtype == "int64":
-        # a null beside whole numbers turns them into floats, so a float that is whole counts as whole
-        fractions = values[values % 1 != 0].tolist()[:1]
-        return fractions or [int(value) for value in extremes]
-    return [float(value) for value in extremes]
+    if not is_numeric_dtype(values.dtype) or is_bool_dtype(values.dtype):
+        try:
+            few = values.unique().tolist()
+        except TypeError:  # lists and mappings
+            few = values.tolist()
+    else:
+        fractions = values[values % 1 != 0] if column.dtype == "int64" else values[:0]
+        few = (fractions[:1] if len(fractions) else values.iloc[[int(values.argmin()), int(values.argmax())]]).tolist()
+    return [_plain(column, value) for value in few]
+
+
+def _plain(column: Column, value: Any) -> Any:
+    """A null beside whole numbers turns them into floats, so a float that is whole counts as whole."""
+    return int(value) if column.dtype == "int64" and isinstance(value, float) and value.is_integer() else value
 
 
 def _fault(where: str | Path, row: int, column: Column, value: object) -> InputError:

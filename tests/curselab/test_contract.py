@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +88,13 @@ def test_a_frame_comes_back_in_the_contract_s_form():
         ("seed", "0", "whole number"),
         ("status", "fine", "ok, diverged"),
         ("text_sha256", None, "not nullable"),
+        ("seed", {"a": 1}, "whole number"),
+        ("learning_rate", [1.0, 2.0], "number is needed"),
+        ("tokens", np.uint64(2**64 - 1), "64 bits"),
+        ("tokens", 10**400, "64 bits"),
+        ("learning_rate", 10**400, "finite"),
+        ("learning_rate", datetime(2026, 1, 1), "number is needed"),
+        ("domain_entropy_bits_per_byte", -1, "0 or more"),  # beside nulls
     ],
 )
 def test_a_fault_in_a_frame_names_its_row(column, value, allowed):
@@ -93,6 +102,15 @@ def test_a_fault_in_a_frame_names_its_row(column, value, allowed):
     with pytest.raises(InputError, match=allowed) as error:
         check_frame("runs", frame(rows), where="runs.csv")
     assert str(error.value).startswith(f"runs.csv, row 2: {column} is ")
+
+
+@pytest.mark.parametrize("empty", [pd.NaT, None, np.nan, pd.NA])
+def test_a_column_of_nothing_has_the_contract_s_type(empty):
+    table = frame([record(0), record(1)]).assign(domain_entropy_bits_per_byte=[empty, empty], base_id=[empty, empty])
+    checked = check_frame("runs", table, where="x")
+    assert checked["domain_entropy_bits_per_byte"].dtype == "float64"
+    assert checked["base_id"].dtype == "string"
+    assert checked[["domain_entropy_bits_per_byte", "base_id"]].isna().all(axis=None)
 
 
 def test_two_rows_with_one_key_are_refused():

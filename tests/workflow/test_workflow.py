@@ -32,19 +32,18 @@ def test_the_whole_road_ends_with_figures_and_nothing_left_to_do(finished: Check
     assert finished.planned() == {}
 
 
-@pytest.mark.parametrize("hours", [24, -24])
-def test_a_clock_that_jumps_makes_nothing_again(finished: Checkout, hours: int) -> None:
-    """What the wrong clock dated is compared by its content."""
-    results = finished.folder / "results"
-    inputs = [file for part in ("text", "shards", "tables") for file in results.glob(f"{part}/**/*.*") if file.is_file()]
+@pytest.mark.parametrize(("part", "hours"), [("text", 24), ("shards", -24), ("tables", 24)])
+def test_a_clock_that_jumps_makes_nothing_again(finished: Checkout, part: str, hours: int) -> None:
+    """What was made under the wrong clock is compared by its content."""
+    files = [file for file in finished.folder.glob(f"results/{part}/**/*.*") if file.is_file()]
     when = time.time() + 3600 * hours
-    for file in inputs:
+    for file in files:
         os.utime(file, (when, when))
     try:
-        assert len({file.relative_to(results).parts[0] for file in inputs}) == 3
+        assert files
         assert finished.planned() == {}
     finally:
-        for file in inputs:
+        for file in files:
             os.utime(file)
 
 
