@@ -40,6 +40,7 @@ also_copy =
     config
     docs
     results
+    workflow
 pytest_add_cli_args_test_selection =
     {tests}
 timeout_multiplier = 5
@@ -60,9 +61,10 @@ class Logic(ast.NodeTransformer):
 
 
 def room(path: Path) -> list[str]:
-    """Tests of a file: of its own name, of the names that it goes on from, and of the names that go on from it."""
-    own, tests = f"test_{path.stem}_", Path("tests", path.parent).glob("test_*.py")
-    return [str(test) for test in tests if own.startswith(f"{test.stem}_") or test.stem.startswith(own)]
+    """Tests of a file: those whose names begin with its law's, or with its own."""
+    tests, own = sorted(Path("tests", path.parent).glob("test_*.py")), f"test_{path.stem}_"
+    law = min((f"{test.stem}_" for test in tests if own.startswith(f"{test.stem}_")), key=len, default=own)
+    return [str(test) for test in tests if f"{test.stem}_".startswith(law)]
 
 
 def outcomes(path: Path) -> dict[str, int | None]:

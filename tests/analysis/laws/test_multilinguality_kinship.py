@@ -102,4 +102,6 @@ def test_the_partition_of_the_paper_has_fisher_s_interval():
     half = 1.959964 / np.sqrt(24 - 3)
     assert (alone.lower, alone.upper) == pytest.approx([np.tanh(np.arctanh(alone.r) + s * half) for s in (-1, 1)])
     assert (both.r, both.n) == (None, 24)
+    peer = sm.OLS(long, sm.add_constant(table[MEASURES].reset_index(drop=True))).fit()
+    assert (both.r2, both.adjusted_r2) == pytest.approx((peer.rsquared, peer.rsquared_adj))
     assert explain(gains, table, [], level=0.95) == []
