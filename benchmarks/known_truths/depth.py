@@ -91,6 +91,6 @@ STUDIES = {
             "variance_held": holds("last variance at L = 24"),
             "exponent": holds("slope of ln v on ln l at L = 24"),
         },
-        most=100,
+        most=200,
     ),
 }

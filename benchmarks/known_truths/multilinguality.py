@@ -151,13 +151,11 @@ STUDIES = {
                 "equivalent to nothing (any of 16 cells, Holm)", TWO_SIDED, f"two one-sided tests; {_LARGER}"
             )
         },
-        most=400,
     ),
     "multilinguality_crossover": Study(
         LAW,
         "8 languages, 3 sizes, 5 amounts of data, 3 seeds, noise 0.65 %, ten times as much added",
         crossover,
         {"crossover": holds("crossover of the smallest model")},
-        most=400,
     ),
 }

@@ -19,6 +19,5 @@ STUDIES = {
         "7 methods, 2 models, 2 batches, 6 distributions of lengths, noise 3 % of a time",
         constants,
         {symbol: holds(symbol, "six distributions are resampled") for symbol in TRUTH},
-        most=200,
     )
 }

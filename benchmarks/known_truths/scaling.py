@@ -59,7 +59,6 @@ STUDIES = {
         "isoFLOP: 6 budgets of 9 sizes, noise 0.3 %",
         isoflop,
         {"a": holds("exponent of the best size")},
-        most=200,
     ),
     **{
         f"scaling_{law}": Study(
