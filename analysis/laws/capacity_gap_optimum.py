@@ -3,7 +3,8 @@ r"""Where a student's loss is lowest along ln(teacher): five estimators that rea
 ===================  =========================================================================================================
 ``local_cubic``      cubic through the points within two octaves of the lowest mean, five or more; the window shrinks to 1.5
                      and to one octave while the runs' own noise rejects the cubic. Where all are rejected, or there are
-                     fewer than five teachers, the lowest teacher, bracketed by its neighbours. The fit's own estimate
+                     fewer than five teachers, the lowest teacher, bracketed by its neighbours. The fit's own estimate,
+                     whose resamples choose windows of their own
 ``local_quadratic``  parabola through the points within one octave, five where there are five; vertex clipped to the window
 ``grid_argmin``      the teacher with the lowest mean
 ``two_exponential``  :math:`a + p e^{-A x} + q e^{B x}` through all points, six or more
@@ -16,6 +17,7 @@ too high on a grid of half octaves and by a third on one of octaves; a cubic fol
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,21 +113,35 @@ def cubic_curve(x: Vector, means: Vector, half_width: float, counts: Vector) -> 
 
 def choose_window(x: Vector, paired: PairedMeans, *, alpha: float) -> float | None:
     """Widest half width at which the runs' noise does not reject the cubic (F test of lack of fit); None if there is none."""
-    centre = int(paired.means.argmin())
-    if paired.sigma is None:
+    if paired.sigma is None or len(x) <= _CUBIC:
         return None
-    for half_width in WINDOWS:
+    width = float(_choose_windows(x, paired.means[None], paired, alpha)[0])
+    return None if np.isnan(width) else width
+
+
+def _choose_windows(x: Vector, curves: Vector, paired: PairedMeans, alpha: float) -> Vector:
+    """Half width of each curve ``(n_curves, n_points)``, with the noise of the means; NaN where it rejects every cubic."""
+    widths, lowest = np.full(len(curves), np.nan), curves.argmin(axis=1)
+    for half_width, centre in product(WINDOWS, np.unique(lowest).tolist()):
+        which = np.flatnonzero((lowest == centre) & np.isnan(widths))
         inside = window(x, centre, half_width=half_width)
-        spare = len(inside) - _CUBIC
-        if spare < 1:
-            return None
-        fitted = np.vander(x[inside] - x[centre], _CUBIC, increasing=True) @ cubic_curve(
-            x, paired.means, half_width, paired.counts
-        )
-        misfit = float(np.sum(paired.counts[inside] * (paired.means[inside] - fitted) ** 2)) / spare
-        if misfit <= paired.sigma**2 * f_distribution.isf(alpha, spare, paired.dof):
-            return half_width
-    return None
+        spare, counts = len(inside) - _CUBIC, paired.counts[inside]
+        cubics = _cubic(x, curves[which], centre, inside, paired.counts)
+        fitted = (np.vander(x[inside] - x[centre], _CUBIC, increasing=True) @ cubics).T
+        misfit = np.sum(counts * (curves[which][:, inside] - fitted) ** 2, axis=1) / spare
+        widths[which[misfit <= float(paired.sigma or 0.0) ** 2 * f_distribution.isf(alpha, spare, paired.dof)]] = half_width
+    return widths
+
+
+def _own_windows(x: Vector, curves: Vector, paired: PairedMeans, alpha: float) -> Minima:
+    """Minimum of each curve by the local cubic with a window of its own, the narrowest where every cubic is rejected."""
+    widths = np.nan_to_num(_choose_windows(x, curves, paired, alpha), nan=WINDOWS[-1])
+    position, interior = np.empty(len(curves)), np.empty(len(curves), dtype=bool)
+    for half_width in np.unique(widths).tolist():
+        which = widths == half_width
+        some = local_cubic(x, curves[which], half_width=half_width, counts=paired.counts)
+        position[which], interior[which] = some.position, some.interior
+    return Minima(position, interior, curves.argmin(axis=1))
 
 
 def lowest_points(x: Vector, curves: Vector) -> Minima:
@@ -173,8 +189,9 @@ def locate(x: Vector, paired: PairedMeans, noisy: Vector | None, *, level: float
 
     Notes
     -----
-    Of a curve that falls and then rises, the true minimum lies between the neighbours of the grid's lowest point; a bracket
-    ends at the neighbours of the percentiles.
+    Each resample chooses its window anew, since the window is chosen by the same runs (Efron 2014, Journal of the American
+    Statistical Association 109(507)). Of a curve that falls and then rises, the true minimum lies between the neighbours of
+    the grid's lowest point; a bracket ends at the neighbours of the percentiles.
     """
     half_width = choose_window(x, paired, alpha=1 - level)
     if half_width is None:
@@ -187,7 +204,7 @@ def locate(x: Vector, paired: PairedMeans, noisy: Vector | None, *, level: float
     position = float(local_cubic(x, paired.means[None], half_width=half_width, counts=paired.counts).position[0])
     if noisy is None:
         return Located(half_width, position, None, position, position, False)
-    draws = local_cubic(x, noisy, half_width=half_width, counts=paired.counts)
+    draws = _own_windows(x, noisy, paired, 1 - level)
     lower, upper = np.quantile(draws.position, [(1 - level) / 2, (1 + level) / 2])
     return Located(half_width, position, draws, float(lower), float(upper), bool(x[0] < lower < upper < x[-1]))
 

@@ -19,6 +19,7 @@ NOISE = 0.009  # nats/token, of a run of the full grid
 RATIO = 4.0  # best teacher over student
 PUBLISHED, MODEL = DistillationScaling(), (546e6, 320 * 546e6)  # whose curve all lawful students have, shifted
 LAWFUL = (50e6, 100e6, 200e6, 400e6, 800e6)
+STEEPNESS = 1.5
 SCATTER = 0.4  # of ln N_T about the law
 RISE = Question("curse: the loss rises with the teacher (any of 4 students, Holm)", TWO_SIDED)
 
@@ -49,12 +50,12 @@ def plateau(rng: np.random.Generator) -> Answers:
     yield "rise", any(s.p_no_rise <= 1 - LEVEL for s in students), 1
 
 
-def lawful(rng: np.random.Generator, scatter: float = 0.0) -> Answers:
-    """Best teachers on a line of slope 1, or scattered about it."""
+def lawful(rng: np.random.Generator, scatter: float = 0.0, steepness: float = 1.0) -> Answers:
+    """Best teachers on a line of slope 1, or scattered about it, on a curve that is as steep or so many times steeper."""
     shift = dict(zip(LAWFUL, scatter * rng.standard_normal(len(LAWFUL)), strict=True))
 
     def loss(student: float, tokens: float, teachers: Vector) -> Vector:
-        relative = teachers / (RATIO * student * np.exp(shift[student]))
+        relative = (teachers / (RATIO * student * np.exp(shift[student]))) ** steepness
         return np.asarray(PUBLISHED.student_loss(*MODEL, relative * _best()))
 
     teachers = [student * 2.0 ** np.arange(-1, 6.1, 0.5) for student in LAWFUL]
@@ -76,6 +77,11 @@ def _best() -> float:
 def scattered(rng: np.random.Generator) -> Answers:
     """Students that follow the law on average."""
     yield from (answer for answer in lawful(rng, SCATTER) if answer[0] != "optimum")
+
+
+def steep(rng: np.random.Generator) -> Answers:
+    """A curve on which the noise tells a wide window from a narrow one now and then."""
+    yield from lawful(rng, steepness=STEEPNESS)
 
 
 def crossed(rng: np.random.Generator) -> Answers:
@@ -132,6 +138,12 @@ STUDIES = {
         f"the same; students scatter about that law by {SCATTER} in ln N_T, several times the error of an optimum",
         scattered,
         {"b": Question("b = 1 is rejected", TWO_SIDED), "b_held": holds("b"), "k_held": holds("k")},
+    ),
+    "capacity_gap_law_steep": Study(
+        LAW,
+        f"the same without scatter; the curve is {STEEPNESS} times as steep in ln N_T",
+        steep,
+        {"optimum": holds("best teacher of a student", "of the students that are identified")},
     ),
     "capacity_gap_crossed": Study(
         LAW,
