@@ -127,7 +127,10 @@ STUDIES = {
         "5 students over a factor of 16, half octaves, 4 seeds; the published curve of 546M, best teachers at N_T = 4 N_S",
         lawful,
         {
-            "optimum": holds("best teacher of a student", "of the students that are identified"),
+            "optimum": holds(
+                "best teacher of a student",
+                "conservative: a resample's own noise rejects wide windows more often; of the students that are identified",
+            ),
             "b": Question("b = 1 is rejected", TWO_SIDED, f"{_FLOOR}; theory: 0.1 %"),
             "b_held": holds("b", _FLOOR),
             "k_held": holds("k", _FLOOR),
