@@ -89,6 +89,17 @@ def mutants(path: Path) -> list[str]:
     return [name for name, mutant in names.items() if logic[mutant] != logic[f"{mutant.rpartition('_')[0]}_orig"]]
 
 
+def noticed_by_files(name: str, more: list[str]) -> bool:
+    """Whether the files of tests notice a mutant: mutmut knows of no call by a shared fixture or an import."""
+    path = Path(*name.rpartition(".")[0].split(".")).with_suffix(".py")
+    words = [sys.executable, "-m", "pytest", "-x", "-q", *room(path), *more]
+    return bool(
+        subprocess.run(
+            words, cwd="mutants", env={**os.environ, "MUTANT_UNDER_TEST": name}, stdout=subprocess.DEVNULL
+        ).returncode
+    )
+
+
 def main() -> None:
     """Clone, draw, run, and print the score as a row of Markdown, and the mutants that no test noticed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,6 +135,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         subprocess.run([MUTMUT, "run", "--max-children", str(arguments.jobs), *left], check=True)
     survivors = [name for name, word in status().items() if word in ("survived", "no tests")]
+    survivors = [name for name in survivors if not noticed_by_files(name, arguments.tests)]
     noticed = size - len(survivors)
     low, high = proportion_confint(noticed, size, method="wilson")
     for name in survivors:

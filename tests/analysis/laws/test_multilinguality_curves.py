@@ -55,6 +55,8 @@ def test_the_form_that_made_the_data_predicts_what_is_left_out(form):
     fit = fit_curves(1e5, _names(), LOG, y, RUNS, sigma=1e-4)
     assert fit.form == form
     assert dict(fit.held_out)[form] == min(dict(fit.held_out).values())
+    at = np.tile(np.log([4e4, 1e6]), (8, 1))
+    np.testing.assert_allclose(fit.log_tokens(fit.log_loss(at)), at, rtol=1e-6)
 
 
 def test_below_the_floor_no_data_are_enough():

@@ -45,6 +45,7 @@ def test_it_is_a_library_s_regression_through_zero():
     np.testing.assert_allclose([m.p for m in found], peer.pvalues)
     assert found[0].lower < 0.4 < found[0].upper
     assert found[0].span == (0, 0.9)
+    assert likeness(gains, table.sample(frac=1, random_state=0), MEASURES, level=0.95) == found
 
 
 def test_languages_never_differ_by_less_than_their_seeds():

@@ -43,6 +43,7 @@ def test_a_missing_measure_is_the_mean():
     matrix = similarity(pairs, ["x"])
     assert matrix.loc["b", "a"] == pytest.approx(-np.sqrt(1.5))
     assert matrix.loc["a", "d"] == matrix.loc["c", "a"] == 0
+    pd.testing.assert_frame_equal(similarity(pairs.assign(same=1.0), ["x", "same"]), matrix / 2)
     with pytest.raises(InputError, match="column 'y' is missing"):
         similarity(pairs, ["y"])
     with pytest.raises(InputError, match="target: 'e' was given"):

@@ -173,6 +173,8 @@ def test_one_seed_says_what_its_interval_leaves_out(log):
     assert gap.intervals == "noise"
     assert "one_run" in [note.code for note in gap.notes]
     assert gap.verdict == "gap, no control"
+    assert fit_stability_gap(one, resamples=100).gaps[0] == gap
+    assert fit_stability_gap(one, resamples=100, seed=1).gaps[0] != gap
     with pytest.raises(InputError, match="one seed"):
         fit_stability_gap(one, intervals="jackknife")
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from analysis.laws.stability_gap_items import difference_of_scores
 from curselab.errors import InputError
@@ -31,6 +32,16 @@ def test_what_both_arms_share_cancels():
     per_seed = np.mean([(arm - other)[:, tasks == name].mean(axis=1) for name in ("a", "b")], axis=0)
     assert paired.value == pytest.approx(per_seed.mean())
     assert paired.dof == 2
+
+
+def test_without_noise_of_items_the_error_is_that_of_seeds():
+    """Every item of a seed differs by the same, so a drawn item says nothing new."""
+    by_seed = np.array([0.1, 0.3, 0.2])
+    found = difference_of_scores(np.tile(by_seed[:, None], (1, 6)), np.zeros((3, 6)), ["a"] * 4 + ["b"] * 2, resamples=50)
+    interval = ttest_1samp(by_seed, 0.0).confidence_interval(0.95)
+    assert found.value == pytest.approx(0.2)
+    assert found.se == pytest.approx(0.1 / np.sqrt(3))
+    assert (found.lower, found.upper) == pytest.approx((interval.low, interval.high))
 
 
 def test_arms_of_different_shape_are_a_one_line_error():

@@ -81,6 +81,7 @@ def test_speed_up_is_on_the_scale_of_the_baseline_s_ends(fit):
     assert holds(condition.end("quality").speed_up, worth, slack=0.1)
     slower = condition.end("subset").speed_up
     assert (slower.value, slower.lower, slower.upper) == (None, None, 1.0)
+    assert slower.n == condition.end("quality").speed_up.n == 3
     faster = fit.condition("code").end("quality").speed_up
     assert (faster.value, faster.lower, faster.upper) == (None, 1.0, None)
 
