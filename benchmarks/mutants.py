@@ -93,11 +93,8 @@ def noticed_by_files(name: str, more: list[str]) -> bool:
     """Whether the files of tests notice a mutant: mutmut knows of no call by a shared fixture or an import."""
     path = Path(*name.rpartition(".")[0].split(".")).with_suffix(".py")
     words = [sys.executable, "-m", "pytest", "-x", "-q", *room(path), *more]
-    return bool(
-        subprocess.run(
-            words, cwd="mutants", env={**os.environ, "MUTANT_UNDER_TEST": name}, stdout=subprocess.DEVNULL
-        ).returncode
-    )
+    under = {**os.environ, "MUTANT_UNDER_TEST": name}
+    return subprocess.run(words, cwd="mutants", env=under, stdout=subprocess.DEVNULL).returncode == 1
 
 
 def main() -> None:
