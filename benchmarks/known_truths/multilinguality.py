@@ -148,7 +148,7 @@ STUDIES = {
         at_margin,
         {
             "equivalent": Question(
-                "equivalent to nothing (any of 16 cells, Holm)", TWO_SIDED, f"two one-sided tests; {_LARGER}"
+                "equivalent to nothing (any of 16 cells, Holm)", TWO_SIDED, f"{_LARGER}; two one-sided tests"
             )
         },
     ),
