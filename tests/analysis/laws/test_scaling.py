@@ -191,3 +191,19 @@ def test_coverage_of_the_intervals():
         held += (lower < truth) & (truth < upper)
     # few clusters (25): such intervals are known to be short, which the fit says by its warning
     assert (held / 100 > 0.83).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"delta": np.inf}])
+def test_a_weight_counts_as_so_many_runs(options):
+    """Whole weights against repeated rows, and against deviations of the loss that give the same weights."""
+    runs = scaling_runs(noise=0.01)[["params_total", "tokens", "loss_nats_per_token"]]
+    runs.columns = ["params", "tokens", "loss"]
+    counts = 1 + np.arange(len(runs)) % 3
+    deviations = 0.01 * runs["loss"] / np.sqrt(counts)
+    repeated = fit_scaling_law(runs.loc[runs.index.repeat(counts)], bootstrap=0, **options)
+    weighted = fit_scaling_law(runs.assign(count=counts), weights="count", bootstrap=0, **options)
+    deviating = fit_scaling_law(runs.assign(sd=deviations), sigma="sd", bootstrap=0, **options)
+    plain = fit_scaling_law(runs, bootstrap=0, **options)
+    np.testing.assert_allclose(weighted.params, repeated.params, rtol=1e-6)
+    np.testing.assert_allclose(deviating.params, repeated.params, rtol=1e-6)
+    assert abs(plain.params["alpha"] / repeated.params["alpha"] - 1) > 1e-3
