@@ -6,8 +6,9 @@ from statsmodels.stats.multitest import multipletests
 from analysis.fitting.monotone import departures, holm, monotone_test
 
 
-def test_holm_equals_statsmodels():
-    p = np.random.default_rng(0).uniform(0, 0.2, 12)
+@pytest.mark.parametrize("largest", [0.2, 1.0])
+def test_holm_equals_statsmodels(largest):
+    p = np.random.default_rng(0).uniform(0, largest, 12)
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from analysis.fitting.paired import paired_means
-from analysis.fitting.seeds import contrast, over_seeds, ratio_over_seeds, slopes
+from analysis.fitting.seeds import contrast, line, over_seeds, ratio_over_seeds, slopes
 
 RNG = np.random.default_rng(0)
 FOUR = RNG.normal(2.0, 0.3, 4)
@@ -58,3 +58,16 @@ def test_pooled_noise_covers_at_its_level():
 def test_slopes_are_numpy_s():
     x, y = np.array([1.0, 2.0, 4.0]), RNG.normal(size=(2, 3))
     np.testing.assert_allclose(slopes(x, y), np.polyfit(x, y.T, 1)[0])
+
+
+def test_one_line_has_scipy_s_interval_from_its_own_scatter():
+    x = np.array([0.0, 1.0, 2.0, 4.0, 7.0])
+    y = 1 + 0.5 * x + 0.1 * np.array([1.0, -2.0, 0.5, 1.5, -1.0])
+    found, peer = line(x, y[None], 0.9), stats.linregress(x, y)
+    half = stats.t.ppf(0.95, 3) * peer.stderr
+    assert (found.value, found.lower, found.upper) == pytest.approx((peer.slope, peer.slope - half, peer.slope + half))
+
+
+def test_lines_of_seeds_have_the_interval_over_seeds():
+    x, y = np.array([0.0, 1.0, 3.0]), np.array([[0.0, 1.0, 3.0], [0.0, 2.0, 6.0], [1.0, 4.0, 10.0]])
+    assert line(x, y, 0.95) == over_seeds([1.0, 2.0, 3.0], 0.95)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit
+from scipy.optimize import approx_fprime, curve_fit
 
 from analysis.fitting.separable import SeparableForm, fit_curves
 
@@ -52,3 +52,14 @@ def test_shapes_stay_within_the_grid():
     fit = fit_curves(FORM, X, np.random.default_rng(1).standard_normal((20, 40)))
     assert fit.shapes.min() >= -4
     assert fit.shapes.max() <= 3
+
+
+def test_the_tangent_is_the_numerical_derivative():
+    y = 1 + 2 * np.exp(-X[0] / 0.8)
+    fit = fit_curves(FORM, X, y[None])
+
+    def at(parameters):
+        return np.asarray(FORM.basis(parameters[None, 2:], X) @ parameters[:2])[0]
+
+    slopes = approx_fprime(np.concatenate([fit.sizes[0], fit.shapes[0]]), at, 1e-7)
+    np.testing.assert_allclose(fit.tangent(X)[0], slopes, atol=1e-5)
