@@ -58,7 +58,7 @@ STUDIES = {
         "scaling",
         "isoFLOP: 6 budgets of 9 sizes, noise 0.3 %",
         isoflop,
-        {"a": holds("exponent of the best size")},
+        {"a": holds("exponent of the best size", "conservative: the noise of each budget is drawn from its own few runs")},
     ),
     **{
         f"scaling_{law}": Study(

@@ -34,7 +34,8 @@ def test_the_ends_of_a_ratio_are_those_that_a_t_test_just_accepts():
 
 
 def test_a_ratio_to_nothing_is_not_resolved():
-    assert ratio_over_seeds([1.0, 2.0, 3.0], [0.1, -0.1, 0.2], 0.95).lower is None
+    unresolved = ratio_over_seeds([1.0, 2.0, 3.0], [0.1, -0.1, 0.2], 0.95)
+    assert (unresolved.lower, unresolved.n) == (None, 3)
     assert ratio_over_seeds([1.0, 2.0], [-0.1, -0.1], 0.95).value is None
 
 

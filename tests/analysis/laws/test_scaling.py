@@ -48,6 +48,9 @@ def test_standard_errors_on_the_chinchilla_runs(chinchilla):
     np.testing.assert_allclose(fit.conf_int().loc["alpha"], [0.316823, 0.373283], rtol=0.02)
     assert fit.status == "ok"
     assert (fit.bootstrap.kind, fit.bootstrap.not_converged) == ("case", 0)
+    covariance = fit.cov_params()
+    assert list(covariance.index) == list(covariance.columns) == list(fit.symbols)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), fit.bse)
     assert "delta_l1_regime" in {note.code for note in fit.warnings}
     assert fit.conf_int().loc["beta", "lower"] < BESIROGLU_2024["beta"] < fit.conf_int().loc["beta", "upper"]
     assert not fit.conf_int().loc["beta", "lower"] < HOFFMANN_2022["beta"]  # what that paper showed
