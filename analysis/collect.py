@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curselab.contract import check_frame, check_record, completed, table
+from curselab.contract import DTYPES, check_frame, check_record, completed, table
 from curselab.errors import InputError
 from curselab.files import read_json, write_text, write_with
 from curselab.integrity import require_intact
@@ -19,7 +19,6 @@ from curselab.integrity import require_intact
 _FACTS = "git_revision git_dirty code_sha256 text_sha256 python torch lightning numpy device threads wall_s cpu_s"
 _PROVENANCE = tuple(_FACTS.split())
 _ARROW = {"string": pa.string(), "int64": pa.int64(), "float64": pa.float64()}
-_PANDAS = {"string": "string", "int64": "Int64", "float64": "float64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def read_runs(path: str | Path, table_name: str = "runs") -> pd.DataFrame:
 
 
 def _read_csv(path: Path, name: str) -> pd.DataFrame:
-    dtypes = {column.name: _PANDAS[column.dtype] for column in table(name).columns}
+    dtypes = {column.name: DTYPES[column.dtype] for column in table(name).columns}
     as_it_stands: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
     frame: pd.DataFrame
     try:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 CONTRACT = Path(__file__).parents[1] / "results" / "contract.yaml"
 _LOOK = "see results/contract.yaml"
 _NEEDED = object()
-_DTYPES: dict[str, Literal["string", "Int64", "float64"]] = {"string": "string", "int64": "Int64", "float64": "float64"}
+DTYPES: dict[str, Literal["string", "Int64", "float64"]] = {"string": "string", "int64": "Int64", "float64": "float64"}
+"""Type in the contract -> that of pandas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +206,7 @@ def _cast(values: "pd.Series[Any]", column: Column, where: str | Path) -> "pd.Se
     if null.any() and not column.nullable:
         raise _fault(where, int(null.to_numpy().argmax()), column, None)
     if null.all():
-        return pd.Series([None] * len(values), dtype=_DTYPES[column.dtype])
+        return pd.Series([None] * len(values), dtype=DTYPES[column.dtype])
     if any(column.fault(value) is not None for value in _candidates(values[~null], column)):
         rows = zip(map(partial(_plain, column), values.tolist()), null, strict=True)
         given = [(row, value) for row, (value, missing) in enumerate(rows) if not missing]
@@ -214,7 +215,7 @@ def _cast(values: "pd.Series[Any]", column: Column, where: str | Path) -> "pd.Se
     if column.dtype == "int64":
         whole = [None if missing else int(value) for value, missing in zip(values.tolist(), null, strict=True)]
         return pd.Series(pd.array(whole, dtype="Int64"))
-    return values.reset_index(drop=True).astype(_DTYPES[column.dtype])
+    return values.reset_index(drop=True).astype(DTYPES[column.dtype])
 
 
 def _candidates(values: "pd.Series[Any]", column: Column) -> list[Any]:
